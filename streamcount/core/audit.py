@@ -1,0 +1,178 @@
+"""Checking a log entry by entry: each in its place, and each tick counted again from its body.
+
+What entries may say one after another is `core/course.py`; what a body comes to, `core/recount.py`. A
+verifier takes a whole pack through here, a follower each second as it is published. Memory is bounded
+before anything is inflated: a tick's figures tell how long its body is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamcount.core import body as bodies
+from streamcount.core import segment
+from streamcount.core.course import Course, CourseError, Figure
+from streamcount.core.entries import (
+    ClaimEntry,
+    Entry,
+    EntryError,
+    EpochEntry,
+    EventEntry,
+    ExcludeEntry,
+    TickEntry,
+    decode,
+)
+from streamcount.core.recount import Recount, Tallies
+
+
+class AuditError(Exception):
+    """An entry does not follow from what came before, or not from its body; the message says how."""
+
+    def __init__(self, message: str, figure: Figure | None = None) -> None:
+        super().__init__(message)
+        self.figure = figure
+
+
+class BeyondBoundsError(Exception):
+    """The log is larger than this program is set to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a log from a stranger may cost: viewers, ticks, and bytes of one tick's body, inflated."""
+
+    viewers_max: int
+    ticks_max: int
+    body_bytes_max: int
+
+
+class Audit:
+    """Takes the entries of a log in order, with their bodies where they are at hand."""
+
+    def __init__(
+        self, origin: str, key: str, bounds: Bounds, root_of: Callable[[bytes], bytes]
+    ) -> None:
+        """`origin` and `key` are the log's; `root_of` returns the root over a body's blocks."""
+        self.course = Course()
+        self.recount: Recount | None = None
+        # That of the latest tick, if it was given.
+        self.body: bodies.Body | None = None
+        self._origin, self._key = origin, key
+        self._bounds = bounds
+        self._root_of = root_of
+
+    def take(self, data: bytes, stored: bytes | None) -> Entry:
+        """Take the next entry and its stored body, or None when bodies are not at hand.
+
+        Either all ticks come with their bodies or none does.
+
+        Raises:
+            AuditError: it is no entry, has no place here, or its counts are not those of its body.
+            BeyondBoundsError: it is larger than allowed.
+        """
+        try:
+            entry = decode(data)
+            self.course.take(entry)
+            self._follow(entry, stored)
+        except (EntryError, CourseError, bodies.BodyError, segment.SegmentError) as error:
+            raise AuditError(str(error), getattr(error, "figure", None)) from error
+        return entry
+
+    def finish(self) -> None:
+        """Check what only the whole log can show: that no viewer is registered twice.
+
+        Raises:
+            AuditError: one is.
+        """
+        if self.recount is not None:
+            halves = np.frombuffer(bytes(self.recount.pseudonyms), ">u8").reshape(-1, 2)
+            if len(np.unique(halves, axis=0)) != len(halves):
+                raise AuditError("a viewer is registered twice")
+
+    def _follow(self, entry: Entry, stored: bytes | None) -> None:
+        self.body = None
+        if stored and not isinstance(entry, TickEntry):
+            raise AuditError(f"a body behind an entry of type {entry.type}")
+        match entry:
+            case EventEntry():
+                if entry.origin != self._origin or entry.key != self._key:
+                    raise AuditError("the event entry names another origin or key than the log's")
+            case EpochEntry() if self.recount is None and self.course.event and stored is not None:
+                event = self.course.event.event
+                self.recount = Recount(event, first=entry.first, excluded=self.course.excluded)
+            case ExcludeEntry() if self.recount is not None:
+                self.recount.exclude(entry.pseudonyms)
+            case TickEntry():
+                self._check_bounds(entry)
+                if stored is not None:
+                    self._count(entry, stored)
+            case ClaimEntry() if self.recount is not None:
+                if entry.excluded != self.recount.excluded:
+                    raise AuditError(
+                        f"the claim says excluded {entry.excluded}, counting the bodies gives "
+                        f"{self.recount.excluded}",
+                        Figure("excluded", entry.excluded, self.recount.excluded),
+                    )
+
+    def _count(self, entry: TickEntry, stored: bytes) -> None:
+        event, recount = self.course.event, self.recount
+        if event is None or recount is None:
+            raise AuditError(f"tick {entry.tick} of an event that was not opened")
+        body = self.body = self._decode(entry, stored, len(event.event.streams))
+        told = Tallies(entry.heartbeats, entry.muted, entry.hidden, entry.late)
+        right = recount.tick(entry.epoch, body, entry.body_bytes, entry.body_root, told)
+        if right != entry:
+            odd = next(n for n in entry.__slots__ if getattr(entry, n) != getattr(right, n))
+            said, found = getattr(entry, odd), getattr(right, odd)
+            raise AuditError(
+                f"tick {entry.tick}: the entry says {odd} {said}, counting the bodies gives {found}",
+                Figure(odd, said, found, entry.tick),
+            )
+
+    def _check_bounds(self, entry: TickEntry) -> None:
+        bounds, first = self._bounds, self.course.first or 0
+        if entry.viewers > bounds.viewers_max or entry.tick - first > bounds.ticks_max:
+            raise BeyondBoundsError(
+                f"tick {entry.tick}: more viewers or ticks than this program is set to read"
+            )
+
+    def _decode(self, entry: TickEntry, stored: bytes, streams: int) -> bodies.Body:
+        data = open_body(entry, stored, self._bounds.body_bytes_max, self._root_of)
+        return bodies.decode(
+            data,
+            new=entry.new,
+            moves=entry.moves,
+            viewers=entry.viewers,
+            breaks=entry.breaks,
+            streams=streams,
+        )
+
+
+def open_body(
+    entry: TickEntry, stored: bytes, bytes_max: int, root_of: Callable[[bytes], bytes]
+) -> bytes:
+    """Return the bytes of the body that a tick's entry commits to, from what is stored of it.
+
+    Raises:
+        AuditError: it is another one.
+        SegmentError: it does not inflate.
+        BeyondBoundsError: it would be longer than `bytes_max`.
+    """
+    expected = bodies.body_bytes(
+        new=entry.new, moves=entry.moves, viewers=entry.viewers, breaks=entry.breaks
+    )
+    if entry.body_bytes != expected or bool(stored) != bool(expected):
+        raise AuditError(f"tick {entry.tick}: its figures ask for a body of {expected} bytes")
+    if entry.moves > entry.present:
+        raise AuditError(f"tick {entry.tick}: more moves than viewers present")
+    if expected > bytes_max:
+        raise BeyondBoundsError(
+            f"tick {entry.tick}: a body of {expected} bytes, too long for this program"
+        )
+    data = segment.inflate(stored, expected) if expected else b""
+    if root_of(data) != entry.body_root:
+        raise AuditError(f"tick {entry.tick}: its body is not the one the entry commits to")
+    return data

@@ -1,0 +1,149 @@
+"""core/entries: an entry and its bytes say the same."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamcount.core import canonical, entries
+from streamcount.core.event import parse_event
+from streamcount.core.platform import COUNT_MAX, PlatformClaim, PlatformEntry
+
+EVENT = parse_event({"id": "lesson", "title": {"ar": "درس", "en": "Lesson"}})
+naturals = st.integers(0, 2**53 - 1)
+ticks = st.integers(0, entries.TICK_MAX)
+kinds = st.one_of(
+    st.just(entries.EventEntry(EVENT, entries.FORMAT, "key", "origin", "streamcount 1", bytes(32))),
+    st.lists(st.tuples(st.integers(-(2**50), 2**50), st.text()), min_size=1, max_size=64).flatmap(
+        lambda servers: st.builds(
+            entries.EpochEntry,
+            naturals,
+            ticks,
+            st.just(tuple(offset for offset, _ in servers)),
+            st.text(),
+            st.just(tuple(run_id for _, run_id in servers)),
+        )
+    ),
+    st.builds(
+        entries.TickEntry,
+        **dict.fromkeys(
+            "tick epoch viewers new moves present breaks live proven heartbeats muted hidden late "
+            "body_bytes".split(),
+            naturals,
+        ),
+        streams=st.lists(naturals, max_size=64).map(tuple),
+        body_root=st.binary(min_size=32, max_size=32),
+    ),
+    st.builds(
+        entries.GapEntry,
+        st.sampled_from(entries.GAP_KINDS),
+        st.text(),
+        st.just(3),
+        st.integers(3, 9),
+    ),
+    st.builds(entries.EndEntry, ticks),
+    st.builds(
+        entries.ClaimEntry,
+        st.just("proven"),
+        naturals,
+        st.none() | naturals,
+        st.none() | naturals,
+        naturals,
+        st.none() | naturals,
+        naturals,
+        naturals,
+        naturals,
+        naturals,
+        naturals,
+        naturals,
+        naturals,
+        st.none()
+        | st.builds(
+            PlatformClaim,
+            *[st.none() | naturals] * 7,
+            *[naturals] * 5,
+        ),
+    ),
+    st.builds(
+        lambda answer, counts, read: PlatformEntry(
+            platform="youtube",
+            round=1,
+            streams=tuple(range(len(counts))),
+            asked_ms=1,
+            answered_ms=2,
+            status=200 if read else 403,
+            failure="none",
+            answer=answer,
+            answer_bytes=len(answer),
+            answer_sha256=hashlib.sha256(answer).digest(),
+            counts=tuple(counts) if read else (None,) * len(counts),
+        ),
+        st.binary(max_size=400),
+        st.lists(st.none() | st.integers(0, COUNT_MAX), min_size=1, max_size=500),
+        st.booleans(),
+    ),
+    st.builds(
+        entries.ExcludeEntry,
+        st.lists(st.binary(min_size=16, max_size=16).map(bytes.hex), min_size=1).map(tuple),
+        st.text(max_size=500),
+    ),
+)
+
+
+@given(kinds)
+def test_entry_reads_back(entry):
+    assert entries.decode(entries.encode(entry)) == entry
+
+
+def changed(entry, **change):
+    plain = canonical.load(entries.encode(entry)) | change
+    return canonical.dump({key: value for key, value in plain.items() if value != "drop"})
+
+
+END = entries.EndEntry(5)
+TICK = entries.TickEntry(1, 1, 0, 0, 0, 0, 0, 0, 0, (0,), 0, 0, 0, 0, 0, bytes(32))
+GAP = entries.GapEntry("loss", "why", 1, 2)
+EVENT_ENTRY = entries.EventEntry(EVENT, entries.FORMAT, "key", "origin", "streamcount 1", bytes(32))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (changed(END, close=2**40 + 1), "the last there can be"),
+        (changed(END, close=-1), "end entry: close: must be a whole number"),
+        (changed(END, close=True), "close: must be a whole number"),
+        (changed(END, close="5"), "close: must be a whole number"),
+        (changed(END, close="drop"), "key close is missing"),
+        (changed(END, more=1), "key more .* no place"),
+        (changed(END, type="ending"), "unknown type 'ending'"),
+        (changed(END, type=["end"]), "unknown type"),
+        (changed(TICK, body_root="AAAA"), "body_root: must be 32 bytes"),
+        (changed(TICK, body_root=7), "body_root: must be base64"),
+        (changed(TICK, streams=[1, -1]), "streams: must be a whole number"),
+        (changed(TICK, streams=1), "streams: must be a list"),
+        (changed(GAP, kind="hole"), "kind of clock, loss, lag"),
+        (changed(GAP, last=0), "last not before first"),
+        (changed(GAP, reason=None), "reason: must be text"),
+        (changed(EVENT_ENTRY, format="streamcount.evidence/v2"), "reads streamcount.evidence/v1"),
+        (
+            changed(EVENT_ENTRY, event={"id": "x", "title": {"en": "y"}}),
+            "leaves fields to their defaults",
+        ),
+        (changed(EVENT_ENTRY, event=None), "event: must be an object"),
+        (b"{}", "unknown type None"),
+        (b'{"type": "end", "close": 5}', "canonical"),
+        (b" " * 70_000, "an entry of 70000 bytes"),
+    ],
+)
+def test_what_is_no_entry_says_why(data, said):
+    with pytest.raises(entries.EntryError, match=said):
+        entries.decode(data)
+
+
+@given(st.binary(max_size=200))
+def test_bytes_are_an_entry_or_an_entry_error(data):
+    with pytest.raises(entries.EntryError):
+        entries.decode(data)
