@@ -1,0 +1,1 @@
+"""The notary: drains the store, counts, writes the evidence, and only then publishes."""
