@@ -1,0 +1,1 @@
+"""Evidence: packs that anybody can check, and the checking. Knows core and tlog only."""

@@ -1,0 +1,100 @@
+"""Steps 5 to 7 of verifying: each entry in its place, each tick recounted from its body, the claim.
+
+`core/audit.py` does it; here is what of it goes into the findings.
+"""
+
+from __future__ import annotations
+
+from streamcount.config import PackLimits
+from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds
+from streamcount.core.body import BLOCK_BYTES
+from streamcount.core.entries import EventEntry, TickEntry
+from streamcount.core.timeline import Timeline
+from streamcount.evidence.findings import DoesNotHoldError, Findings
+from streamcount.evidence.pack import PackError
+from streamcount.tlog import note
+from streamcount.tlog.merkle import block_root
+
+
+class Counting:
+    """Takes the entries with their bodies, and checks that each follows from what came before."""
+
+    def __init__(self, findings: Findings, limits: PackLimits, verifier: note.Verifier) -> None:
+        self._findings = findings
+        bounds = Bounds(limits.viewers_max, limits.ticks_max, limits.body_bytes_max)
+        self._audit = Audit(
+            verifier.name, verifier.vkey(), bounds, lambda body: block_root(body, BLOCK_BYTES)
+        )
+        findings.course = self._audit.course
+
+    def take(self, number: int, data: bytes, stored: bytes) -> None:
+        """Take entry `number`, the next one, and its stored body.
+
+        Raises:
+            DoesNotHoldError: it does not follow from what came before, or not from its body.
+            PackError: it is larger than this program is set to read.
+        """
+        try:
+            entry = self._audit.take(data, stored)
+        except AuditError as error:
+            raise _wrong_entry(number, error) from error
+        except BeyondBoundsError as error:
+            raise PackError("beyond_bounds", "{detail}", detail=error) from error
+        findings = self._findings
+        if self._audit.recount is not None:
+            findings.excluded = self._audit.recount.excluded
+        if isinstance(entry, EventEntry):
+            findings.timeline = Timeline(entry.event.window)
+        elif isinstance(entry, TickEntry):
+            findings.heartbeats += entry.heartbeats
+            findings.late += entry.late
+            if findings.timeline is not None:
+                findings.timeline.take(entry)
+
+    def finish(self) -> None:
+        """Check what only the whole log can show: no viewer twice, and the stage.
+
+        Raises:
+            DoesNotHoldError: as above.
+        """
+        course = self._audit.course
+        if course.event is None:
+            raise DoesNotHoldError("empty", "the log has no entries")
+        try:
+            self._audit.finish()
+        except AuditError as error:
+            raise DoesNotHoldError("log", "{detail}", detail=error) from error
+        final = course.claim is not None
+        if final != (self._findings.stage == "final"):
+            if final:
+                raise DoesNotHoldError(
+                    "stage_interim", "the manifest says interim, and the log has a claim"
+                )
+            raise DoesNotHoldError(
+                "stage_final", "the manifest says final, and the log has no claim"
+            )
+
+
+def _wrong_entry(number: int, error: AuditError) -> DoesNotHoldError:
+    figure = error.figure
+    if figure is None:
+        return DoesNotHoldError("entry", "entry {n}: {detail}", n=number, detail=error)
+    name, said, found = figure.name, figure.said, figure.found
+    if figure.tick is None:
+        return DoesNotHoldError(
+            "claim",
+            "entry {n}: the claim says {name} {said}, the entries come to {found}",
+            n=number,
+            name=name,
+            said=said,
+            found=found,
+        )
+    return DoesNotHoldError(
+        "tick",
+        "entry {n}: tick {tick}: the entry says {name} {said}, counting the bodies gives {found}",
+        n=number,
+        tick=figure.tick,
+        name=name,
+        said=said,
+        found=found,
+    )

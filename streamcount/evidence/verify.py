@@ -1,0 +1,290 @@
+"""Checking a pack, offline: that it is what its key signed, and that the count follows from it.
+
+In this order, and the first thing that is wrong is what is named:
+
+    1 structure    the file is a pack, each byte of which has one possible value      pack.py
+    2 manifest     signed by the key; every file is the one that was signed
+    3 checkpoint   signed by the key; the tree over the entries has its root; tiles agree
+    4 history      checkpoints kept from outside are of a prefix of this log
+    5 entries      each is canonical and stands where it may                          core/course.py
+    6 recount      each body has the root its entry states, and counting the bodies   core/audit.py
+                   gives each tick's live and proven count; no viewer registered twice
+    7 claim        is what the entries come to; or the pack says that it is interim
+
+What was not checked is part of the answer, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from streamcount.config import PackLimits
+from streamcount.evidence.bundle import bundles
+from streamcount.evidence.counting import Counting
+from streamcount.evidence.fault import FaultError
+from streamcount.evidence.findings import DoesNotHoldError, Findings, unchecked
+from streamcount.evidence.pack import (
+    MANIFEST,
+    MANIFEST_BYTES_MAX,
+    PackError,
+    PackReader,
+    body_path,
+    decode_bodies,
+    parse_manifest,
+)
+from streamcount.tlog import checkpoint as cp
+from streamcount.tlog import note, tiles
+from streamcount.tlog.merkle import Frontier, leaf_hash
+
+# What may stand around a key or a checkpoint that was copied from a mail or a screen; a report in Arabic
+# isolates what runs from left to right.
+_AROUND: Final = " \t\r\n\u2066\u2069"
+
+
+def verify(
+    path: Path,
+    *,
+    key: str | None = None,
+    checkpoints: Sequence[bytes] = (),
+    limits: PackLimits | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Findings:
+    """Check a pack.
+
+    `key`: the log's verifier key as it was agreed beforehand; the pack's own copy when None.
+    `checkpoints`: signed checkpoints that were kept during the event. `progress` is told what is being
+    done, how much of it is done, and how much there is. Never raises for what is in the pack.
+    """
+    findings = Findings(key_from_outside=key is not None, checkpoints_from_outside=len(checkpoints))
+    try:
+        with path.open("rb") as file:
+            check = _Check(file, findings, limits or PackLimits(), progress or _no_progress)
+            check.run(key, checkpoints)
+    except FaultError as error:
+        findings.fault, findings.unreadable = error, isinstance(error, PackError)
+    except OSError as error:
+        detail = error.strerror or str(error)
+        findings.fault = PackError("file", "{name}: {detail}", name=path, detail=detail)
+        findings.unreadable = True
+    findings.unchecked = unchecked(findings)
+    return findings
+
+
+def _no_progress(_what: str, _done: int, _all: int) -> None:
+    pass
+
+
+class _Check:
+    """One verification under way."""
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        findings: Findings,
+        limits: PackLimits,
+        progress: Callable[[str, int, int], None],
+    ) -> None:
+        self._findings = findings
+        self._limits = limits
+        self._progress = progress
+        self._pack = PackReader(file, limits)
+        self._point = cp.Checkpoint("", 0, b"")
+
+    def run(self, key: str | None, checkpoints: Sequence[bytes]) -> None:
+        digests = self._pack.digests(partial(self._progress, "hashing files"))
+        verifier = self._verifier(key)
+        self._check_manifest(verifier, digests)
+        leaves = self._check_tree(verifier)
+        self._check_history(verifier, checkpoints, leaves)
+        self._recount(verifier)
+
+    def _verifier(self, key: str | None) -> note.Verifier:
+        names = list(self._pack.members)
+        if names[-1] != MANIFEST:
+            raise PackError(
+                "no_manifest", "the last file of a pack is its manifest, and this one's is not"
+            )
+        own = self._file("log.vkey", note.NOTE_BYTES_MAX).decode("utf-8", "replace")
+        given = key.strip(_AROUND) if key is not None else own.removesuffix("\n")
+        try:
+            verifier = note.parse_vkey(given)
+        except note.NoteError as error:
+            if key is not None:
+                raise DoesNotHoldError(
+                    "key_given", "the key given: {detail}", detail=error
+                ) from error
+            raise DoesNotHoldError("key_file", "log.vkey: {detail}", detail=error) from error
+        if own != f"{verifier.vkey()}\n":
+            raise DoesNotHoldError(
+                "other_key", "log.vkey: the pack was made under another key than the one given"
+            )
+        self._findings.key, self._findings.origin = verifier.vkey(), verifier.name
+        return verifier
+
+    def _file(self, name: str, bytes_max: int) -> bytes:
+        if name not in self._pack.members:
+            raise DoesNotHoldError("missing", "{name}: missing", name=name)
+        if self._pack.members[name].size > bytes_max:
+            raise DoesNotHoldError(
+                "file_long",
+                "{name}: longer than the {n} bytes there can be",
+                name=name,
+                n=bytes_max,
+            )
+        return self._pack.read(name)
+
+    # --- 2 ---
+
+    def _check_manifest(self, verifier: note.Verifier, digests: dict[str, str]) -> None:
+        names = list(self._pack.members)
+        if self._pack.members[MANIFEST].size > MANIFEST_BYTES_MAX:
+            raise DoesNotHoldError(
+                "manifest_long",
+                "manifest: more than {n} bytes",
+                n=MANIFEST_BYTES_MAX,
+            )
+        try:
+            text = note.open_note(
+                self._pack.read(MANIFEST),
+                verifier,
+                bytes_max=MANIFEST_BYTES_MAX,
+                # A line by an unknown key would be ignored, and so could hold anything.
+                signatures_max=1,
+            )
+        except note.NoteError as error:
+            raise DoesNotHoldError("manifest", "manifest: {detail}", detail=error) from error
+        manifest = parse_manifest(text)
+        if manifest.origin != verifier.name:
+            raise DoesNotHoldError(
+                "manifest_log", "manifest: of another log, {name}", name=manifest.origin[:100]
+            )
+        self._findings.stage = manifest.stage
+        if names[:-1] != list(manifest.files):
+            odd = sorted(set(names[:-1]) ^ set(manifest.files))
+            if not odd:
+                raise DoesNotHoldError(
+                    "manifest_order", "manifest: does not list the files there are: other order"
+                )
+            raise DoesNotHoldError(
+                "manifest_files",
+                "manifest: does not list the files there are: {name}",
+                name=odd[0],
+            )
+        for name, digest in manifest.files.items():
+            if digests[name] != digest:
+                raise DoesNotHoldError(
+                    "file_changed",
+                    "{name}: not the file that was signed (SHA-256 differs)",
+                    name=name,
+                )
+
+    # --- 3 ---
+
+    def _check_tree(self, verifier: note.Verifier) -> list[bytes]:
+        try:
+            self._point = cp.open_checkpoint(
+                self._file("checkpoint", note.NOTE_BYTES_MAX), verifier
+            )
+        except note.NoteError as error:
+            raise DoesNotHoldError("checkpoint", "checkpoint: {detail}", detail=error) from error
+        point = self._point
+        self._findings.size, self._findings.root = point.size, point.root.hex()
+        leaves: list[bytes] = []
+        for path, start, end in bundles(point.size):
+            if path not in self._pack.members:
+                raise DoesNotHoldError(
+                    "missing_entries",
+                    "{name}: missing, though the checkpoint covers {n} entries",
+                    name=path,
+                    n=point.size,
+                )
+            leaves += [leaf_hash(entry) for entry in self._bundle(path, end - start)]
+            self._progress("hashing entries", end, point.size)
+        tree = Frontier()
+        for leaf in leaves:
+            tree.append(leaf)
+        if tree.root() != point.root:
+            raise DoesNotHoldError(
+                "root", "checkpoint: its root is not that of the entries in the pack"
+            )
+        self._check_files(leaves)
+        return leaves
+
+    def _check_files(self, leaves: list[bytes]) -> None:
+        """Check that the files are those of this tree, all of them, in their order."""
+        expected = ["README.txt", "log.vkey", "checkpoint"]
+        for path, tile in tiles.tree_tiles(leaves):
+            if path not in self._pack.members or self._file(path, tiles.TILE_BYTES_MAX) != tile:
+                raise DoesNotHoldError(
+                    "tile", "{name}: missing, or not the hashes of the entries", name=path
+                )
+            expected.append(path)
+        for path, _, _ in bundles(len(leaves)):
+            expected += [path, body_path(path)]
+        expected.append(MANIFEST)
+        odd = sorted(set(self._pack.members) ^ set(expected))
+        if odd:
+            raise DoesNotHoldError(
+                "odd_file", "{name}: missing, or a file that has no place in a pack", name=odd[0]
+            )
+        if list(self._pack.members) != expected:
+            raise DoesNotHoldError(
+                "order", "the files are not in the order in which a pack has them"
+            )
+
+    def _bundle(self, path: str, width: int) -> list[bytes]:
+        try:
+            return tiles.decode_bundle(self._file(path, tiles.BUNDLE_BYTES_MAX), width)
+        except tiles.TileError as error:
+            raise DoesNotHoldError(
+                "entries", "{name}: {detail}", name=path, detail=error
+            ) from error
+
+    # --- 4 ---
+
+    def _check_history(
+        self, verifier: note.Verifier, checkpoints: Sequence[bytes], leaves: list[bytes]
+    ) -> None:
+        for number, signed in enumerate(checkpoints, 1):
+            try:
+                kept = cp.open_checkpoint(signed.strip(_AROUND.encode()) + b"\n", verifier)
+            except note.NoteError as error:
+                raise DoesNotHoldError(
+                    "kept", "checkpoint {n} given: {detail}", n=number, detail=error
+                ) from error
+            if kept.size > len(leaves):
+                raise DoesNotHoldError(
+                    "kept_longer",
+                    "checkpoint {n} given covers {n_kept} entries, the pack has {n_pack}",
+                    n=number,
+                    n_kept=kept.size,
+                    n_pack=len(leaves),
+                )
+            tree = Frontier()
+            for leaf in leaves[: kept.size]:
+                tree.append(leaf)
+            if tree.root() != kept.root:
+                raise DoesNotHoldError(
+                    "fork",
+                    "checkpoint {n} given: another history: the first {n_kept} entries had "
+                    "another root when it was signed. Keep both: together they prove a fork",
+                    n=number,
+                    n_kept=kept.size,
+                )
+
+    # --- 5, 6, 7 ---
+
+    def _recount(self, verifier: note.Verifier) -> None:
+        counting = Counting(self._findings, self._limits, verifier)
+        for path, start, end in bundles(self._point.size):
+            most = (end - start) * (4 + self._limits.body_bytes_max)
+            stored = decode_bodies(self._file(body_path(path), most), end - start)
+            for number, entry in enumerate(self._bundle(path, end - start), start):
+                counting.take(number, entry, next(stored))
+            for _ in stored:  # exhausted only when nothing is left over
+                pass
+            self._progress("counting", end, self._point.size)
+        counting.finish()
