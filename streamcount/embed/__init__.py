@@ -1,0 +1,1 @@
+"""What sends heartbeats: streamcount.js for pages, client.py for Python programs."""

@@ -1,0 +1,41 @@
+"""What a browser with the embed says and hears is what docs/schemas/ says, no key more."""
+
+from __future__ import annotations
+
+import json
+
+from tests.schemas.published import CLIENT, SERVER, only_listed_keys, validator
+from tests.service import serving
+
+
+def test_the_frames_of_a_page_are_valid_messages(tmp_path, page):
+    said, heard = [], []
+
+    def listen(socket):
+        socket.on("framesent", lambda text: said.append(json.loads(text)))
+        socket.on("framereceived", lambda text: heard.append(json.loads(text)))
+
+    page.on("websocket", listen)
+    with serving(tmp_path) as service:
+        service.create()
+        service.open()
+        page.goto(f"{service.public}/examples/watch.html?event=lesson")
+        page.wait_for_function("window.streamcount?.watching?.lastAck", timeout=60_000)
+        page.click("#toggle")
+        until(page, lambda: any(message.get("state") == "paused" for message in said))
+        page.evaluate("window.streamcount.watching.stop()")
+        until(page, lambda: any(message["type"] == "bye" for message in said))
+        page.goto("about:blank")
+    for messages, document in ((said, CLIENT), (heard, SERVER)):
+        schema = validator(only_listed_keys(document))
+        for message in messages:
+            schema.validate(message)
+    assert {message["type"] for message in said} == {"hello", "heartbeat", "bye"}
+    assert {message["type"] for message in heard} >= {"welcome", "ack"}
+
+
+def until(page, reached, most=300):
+    while not reached():
+        most -= 1
+        assert most, "did not happen in time"
+        page.wait_for_timeout(100)
