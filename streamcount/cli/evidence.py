@@ -1,0 +1,107 @@
+"""`streamcount export` and `streamcount verify`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from streamcount.cli.report import LangOption, chosen, phases, report
+from streamcount.cli.show import bar, bar_of_phases
+from streamcount.cli.terminal import (
+    DataOption,
+    JsonOption,
+    err,
+    fail,
+    load_settings,
+    out,
+    shown,
+)
+from streamcount.config import PackLimits, Settings
+from streamcount.core.event import EVENT_ID
+from streamcount.evidence.bundle import export
+from streamcount.evidence.verify import verify
+from streamcount.notary.reading import ArchiveError, ArchiveReader
+from streamcount.words import Catalogue
+
+
+def export_command(
+    event_id: Annotated[str, typer.Argument(metavar="EVENT")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The pack to write.")
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Write an evidence pack of an event's log, from the data directory; no service needs to run.
+
+    Before the event is closed and final, the pack is interim and carries no claim.
+    """
+    folder = load_settings(Settings, data=data).data / "events" / event_id
+    pack = output or Path(f"{event_id}.zip")
+    try:
+        if not EVENT_ID.fullmatch(event_id) or not folder.is_dir():
+            fail(f"there is no event {event_id} in {folder.parent}")
+        if pack.is_dir():
+            fail(
+                f"--output: {pack} is a folder; name the file to write, such as {pack / event_id}.zip"
+            )
+        with bar(err, "exporting") as progress:
+            stage = export(ArchiveReader(folder), pack, progress)
+    except (ArchiveError, OSError) as error:
+        fail(error)
+    out.print(f"{stage} pack written to {pack}")
+
+
+def verify_command(
+    pack: Annotated[Path, typer.Argument(help="The pack, a ZIP file.")],
+    key: Annotated[
+        str | None,
+        typer.Option(help="The log's key as agreed beforehand, or a file that holds it."),
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="A checkpoint kept during the event; may be repeated.")
+    ] = None,
+    lang: LangOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check an evidence pack, offline: signatures, tree, every body, every tick's counts, the claim.
+
+    Exit status 0: it holds. 1: it does not, and the first thing wrong is named. 2: it cannot be read.
+    """
+    words = chosen(lang)
+    given = _key_text(key, words)
+    kept = []
+    for path in checkpoint or []:
+        try:
+            kept.append(path.read_bytes())
+        except OSError as error:
+            name = words.ltr(shown(path))
+            said = words.say("verify_wrong_file", name=name, detail=_why(error, words))
+            fail(Text(said, style="bold red"), 2)
+    limits = load_settings(PackLimits)
+    with bar_of_phases(err) as progress:
+        tell = phases(progress, words)
+        findings = verify(pack, key=given, checkpoints=kept, limits=limits, progress=tell)
+    if as_json:
+        print(json.dumps(findings.as_dict()))
+    else:
+        for line in report(findings, words):
+            out.print(line, soft_wrap=True)
+    raise typer.Exit(findings.exit_code)
+
+
+def _key_text(key: str | None, words: Catalogue) -> str | None:
+    if key is None or "+" in key:
+        return key
+    try:
+        return Path(key).read_text("utf-8", "replace")
+    except OSError as error:
+        said = words.say("verify_no_key", name=words.ltr("--key"), detail=_why(error, words))
+        fail(Text(said, style="bold red"), 2)
+
+
+def _why(error: OSError, words: Catalogue) -> str:
+    return words.ltr(shown(error.strerror or error))
