@@ -1,0 +1,1 @@
+"""Load and measurement: locust's viewers, and benchmarks that print tables."""

@@ -1,0 +1,1 @@
+"""`make bench`: what a heartbeat costs, here and elsewhere, in one run on one machine."""

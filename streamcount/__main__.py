@@ -1,0 +1,5 @@
+"""`python -m streamcount` is `streamcount`."""
+
+from streamcount.cli import main
+
+main()

@@ -1,0 +1,42 @@
+"""The load and bench commands, in their short forms."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_locusts_viewers_are_all_acknowledged_and_all_in_the_evidence():
+    done = command("loadtests.run", "--users", "20", "--seconds", "8", "--json")
+    told = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (told["holds"], told["peak"], told["uniques"], told["failures"]) == (True, 20, 20, 0)
+    assert told["acknowledged"] > 40
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="the bare C loop needs gcc")
+def test_the_bench_measures_every_server_and_the_store(tmp_path):
+    out = tmp_path / "bench.json"
+    short = "--connections 40 --seconds 1 --viewers 10000 --json".split()
+    done = command("loadtests.bench", *short, str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(out.read_text())
+    assert [(row["name"].split()[0], row["tls"]) for row in told["worker"]] == [
+        ("C", False), ("streamcount", False), ("naive:", False), ("streamcount", True), ("naive:", True),
+    ]  # fmt: skip
+    # A machine that is busy with other tests may be late for some.
+    assert all(row["heartbeats"] == 40 and row["answered"] > 20 for row in told["worker"])
+    assert all(row["cpu_us"] > 0 for row in told["worker"])
+    assert [row["viewers"] for row in told["store"]] == [10_000]
