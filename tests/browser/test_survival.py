@@ -57,8 +57,12 @@ def waits(page, condition):
 
 
 def more_acks(page, how_many=4):
-    """Until so many more heartbeats have been answered."""
-    waits(page, f"{ANSWERED} >= {page.evaluate(ANSWERED) + how_many}")
+    """Until so many more heartbeats were answered, each of them seen.
+
+    Heartbeats are numbered while there is no connection, too, so a higher number is not yet a second answer.
+    """
+    page.evaluate(f"window.answered = new Set([{ANSWERED}])")
+    waits(page, f"answered.add({ANSWERED}).size > {how_many}")
 
 
 def holes(ticks):
