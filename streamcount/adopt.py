@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from streamcount.config import PackLimits
 from streamcount.core import segment
-from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds
+from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds, Means
 from streamcount.core.body import BLOCK_BYTES
 from streamcount.core.entries import TickEntry, decode
 from streamcount.core.pseudonym import key_hash
@@ -104,9 +104,8 @@ def _take_over(  # noqa: PLR0913, PLR0917 (one step of one act)
 ) -> Audit:
     """Count the copy again, entry by entry, and write what was counted."""
     bounds = Bounds(limits.viewers_max, limits.ticks_max, limits.body_bytes_max)
-    audit = Audit(
-        signer.name, signer.verifier.vkey(), bounds, lambda body: block_root(body, BLOCK_BYTES)
-    )
+    means = Means(lambda body: block_root(body, BLOCK_BYTES), note.parse_witness)
+    audit = Audit(signer.name, signer.verifier.vkey(), bounds, means)
     tree, root_then = Frontier(), Frontier().root()
     path = copy / copies.SEGMENT
     with path.open("rb") as file:

@@ -18,7 +18,8 @@ from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.text import Text
 
-from streamcount.core.event import ActRefusedError, EventError
+from streamcount.core.event import ActRefusedError
+from streamcount.core.fields import EventError
 
 # Names, titles and paths are shown as they are, never read as markup; what is styled is a `Text`.
 out = Console(highlight=False, markup=False, emoji=False)

@@ -49,20 +49,30 @@ class Bounds:
     body_bytes_max: int
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What tlog/ knows and core/ does not.
+
+    `root_of` returns the root over a body's blocks. `read_witness` reads a witness's key, and raises
+    ValueError when it is none.
+    """
+
+    root_of: Callable[[bytes], bytes]
+    read_witness: Callable[[str], object]
+
+
 class Audit:
     """Takes the entries of a log in order, with their bodies where they are at hand."""
 
-    def __init__(
-        self, origin: str, key: str, bounds: Bounds, root_of: Callable[[bytes], bytes]
-    ) -> None:
-        """`origin` and `key` are the log's; `root_of` returns the root over a body's blocks."""
+    def __init__(self, origin: str, key: str, bounds: Bounds, means: Means) -> None:
+        """`origin` and `key` are the log's."""
         self.course = Course()
         self.recount: Recount | None = None
         # That of the latest tick, if it was given.
         self.body: bodies.Body | None = None
         self._origin, self._key = origin, key
         self._bounds = bounds
-        self._root_of = root_of
+        self._means = means
 
     def take(self, data: bytes, stored: bytes | None) -> Entry:
         """Take the next entry and its stored body, or None when bodies are not at hand.
@@ -100,6 +110,7 @@ class Audit:
             case EventEntry():
                 if entry.origin != self._origin or entry.key != self._key:
                     raise AuditError("the event entry names another origin or key than the log's")
+                self._check_witnesses(entry)
             case EpochEntry() if self.recount is None and self.course.event and stored is not None:
                 event = self.course.event.event
                 self.recount = Recount(event, first=entry.first, excluded=self.course.excluded)
@@ -116,6 +127,13 @@ class Audit:
                         f"{self.recount.excluded}",
                         Figure("excluded", entry.excluded, self.recount.excluded),
                     )
+
+    def _check_witnesses(self, entry: EventEntry) -> None:
+        for witness in entry.event.trust.witnesses:
+            try:
+                self._means.read_witness(witness.key)
+            except ValueError as error:
+                raise AuditError(f"the event entry: trust.witnesses: {error}") from error
 
     def _count(self, entry: TickEntry, stored: bytes) -> None:
         event, recount = self.course.event, self.recount
@@ -140,7 +158,7 @@ class Audit:
             )
 
     def _decode(self, entry: TickEntry, stored: bytes, streams: int) -> bodies.Body:
-        data = open_body(entry, stored, self._bounds.body_bytes_max, self._root_of)
+        data = open_body(entry, stored, self._bounds.body_bytes_max, self._means.root_of)
         return bodies.decode(
             data,
             new=entry.new,

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from streamcount.core import canonical
-from streamcount.core.event import Event, EventError, parse_event
+from streamcount.core.event import Event, parse_event
+from streamcount.core.fields import EventError
 from streamcount.core.platform import COUNT_MAX, Counts, PlatformClaim, PlatformEntry, broken_rule
 from streamcount.core.pseudonym import PSEUDONYM_TEXT
 from streamcount.core.sharing import BUCKETS_MAX

@@ -10,12 +10,14 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from streamcount.core.fields import EventError, Fields, Title
+from streamcount.core.trust import Trust, parse_trust
+
 KINDS: Final = ("attempt", "rehearsal", "demo")
 CLAIMED_COUNTS: Final = ("proven", "platform")
 STATES: Final = ("playing", "paused", "buffering", "ended")
 
 # Bounds of the format, not of a machine: docs/evidence-format.md states them.
-TITLE_CHARACTERS_MAX: Final = 200
 SOURCE_CHARACTERS_MAX: Final = 500
 STREAMS_MAX: Final = 500
 WINDOW_TICKS_MAX: Final = 600
@@ -39,24 +41,12 @@ DEFAULT_WINDOW_TICKS: Final = 30
 DEFAULT_INTERVAL_TICKS: Final = 10
 
 
-class EventError(ValueError):
-    """The definition of an event is not acceptable; the message names the field and the rule."""
-
-
 class ActRefusedError(Exception):
     """What an operator asked for cannot be done now; the message says why and what to do."""
 
 
 class ServiceAwayError(ActRefusedError):
     """The service does not answer at all; it may do so again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Title:
-    """A text in both languages; at least one of them is not empty."""
-
-    ar: str
-    en: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +104,7 @@ class Event:
     rule_profile: str
     target: int | None
     claimed_count: str
+    trust: Trust
 
     @property
     def on_platforms(self) -> dict[int, Video]:
@@ -125,6 +116,7 @@ class Event:
         plain = asdict(self)
         plain["streams"] = list(plain["streams"])
         plain["policy"]["origins"] = list(plain["policy"]["origins"])
+        plain["trust"] = self.trust.as_dict()
         return plain
 
 
@@ -134,7 +126,7 @@ def parse_event(given: object) -> Event:
     Raises:
         EventError: a field is missing, unknown, of another type, or breaks a rule.
     """
-    fields = _Fields(given, "event")
+    fields = Fields(given, "event")
     window = fields.integer("window", 1, WINDOW_TICKS_MAX, DEFAULT_WINDOW_TICKS)
     interval = fields.integer("interval", 1, WINDOW_TICKS_MAX, DEFAULT_INTERVAL_TICKS)
     if window < 2 * interval + 5:
@@ -164,6 +156,7 @@ def parse_event(given: object) -> Event:
         rule_profile=fields.choice("rule_profile", ("none",), "none"),
         target=fields.integer("target", 1, TARGET_MAX, None),
         claimed_count=fields.choice("claimed_count", CLAIMED_COUNTS, "proven"),
+        trust=parse_trust(fields.take("trust", {})),
     )
     fields.done()
     if event.claimed_count == "platform" and not event.on_platforms:
@@ -184,6 +177,7 @@ def check_texts(event: Event) -> None:
     titles += [(f"streams[{n}].title", stream.title) for n, stream in enumerate(event.streams)]
     texts = [(f"{place}.{lang}", getattr(t, lang)) for place, t in titles for lang in ("ar", "en")]
     texts += [(f"streams[{n}].source", stream.source) for n, stream in enumerate(event.streams)]
+    texts += event.trust.texts()
     for place, text in texts:
         check_text(text, f"event.{place}")
 
@@ -205,7 +199,7 @@ def _streams(given: object) -> tuple[Stream, ...]:
         raise EventError(msg)
     streams = []
     for number, item in enumerate(given):
-        fields = _Fields(item, f"event.streams[{number}]")
+        fields = Fields(item, f"event.streams[{number}]")
         stream_id = fields.text("id", STREAM_ID, "letters, digits, dots and hyphens, at most 64")
         title = fields.title("title", Title("", stream_id))
         source = fields.plain("source", SOURCE_CHARACTERS_MAX, "")
@@ -228,7 +222,7 @@ def _streams(given: object) -> tuple[Stream, ...]:
 def _platform(given: object, place: str) -> Video | None:
     if given is None:
         return None
-    fields = _Fields(given, place)
+    fields = Fields(given, place)
     video = Video(
         name=fields.text("name", PLATFORM, "lower-case letters, digits and hyphens, at most 32"),
         video=fields.text("video", VIDEO, "letters, digits and . _ -, at most 128"),
@@ -238,7 +232,7 @@ def _platform(given: object, place: str) -> Video | None:
 
 
 def _policy(given: object) -> Policy:
-    fields = _Fields(given, "event.policy")
+    fields = Fields(given, "event.policy")
     policy = Policy(
         progress=fields.flag("progress", default=True),
         hidden_counts=fields.flag("hidden_counts", default=True),
@@ -267,76 +261,3 @@ def _origins(given: object) -> tuple[str, ...]:
         msg = f"{place}: the same origin is there twice"
         raise EventError(msg)
     return tuple(given)
-
-
-_REQUIRED: Final = object()
-
-
-class _Fields:
-    """Takes typed fields out of an object, naming the place in every complaint."""
-
-    def __init__(self, given: object, place: str) -> None:
-        if not isinstance(given, dict):
-            msg = f"{place}: must be an object"
-            raise EventError(msg)
-        self._left = dict(given)
-        self._place = place
-
-    def take(self, name: str, default: Any) -> Any:
-        value = self._left.pop(name, default)
-        if value is _REQUIRED:
-            raise self._wrong(name, "is missing")
-        return value
-
-    def integer(self, name: str, least: int, most: int, default: Any) -> Any:
-        value = self.take(name, default)
-        if value is default:
-            return default
-        if type(value) is not int or not least <= value <= most:
-            raise self._wrong(name, f"must be a whole number from {least} to {most}")
-        return value
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        value = self.take(name, default)
-        if type(value) is not bool:
-            raise self._wrong(name, "must be true or false")
-        return value
-
-    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
-        value = self.take(name, default)
-        if value not in choices:
-            raise self._wrong(name, f"must be {' or '.join(choices)}")
-        return str(value)
-
-    def text(self, name: str, shape: re.Pattern[str], told: str, default: Any = _REQUIRED) -> str:
-        value = self.take(name, default)
-        if not isinstance(value, str) or not shape.fullmatch(value):
-            raise self._wrong(name, f"must be {told}")
-        return value
-
-    def plain(self, name: str, most: int, default: str) -> str:
-        value = self.take(name, default)
-        if not isinstance(value, str) or len(value) > most:
-            raise self._wrong(name, f"must be text of at most {most} characters")
-        return value
-
-    def title(self, name: str, default: Title | None = None) -> Title:
-        given = self.take(name, _REQUIRED if default is None else default)
-        if isinstance(given, Title):
-            return given
-        fields = _Fields(given, f"{self._place}.{name}")
-        title = Title(
-            ar=fields.plain("ar", TITLE_CHARACTERS_MAX, ""),
-            en=fields.plain("en", TITLE_CHARACTERS_MAX, ""),
-        )
-        fields.done()
-        if default is None and not (title.ar or title.en):
-            raise self._wrong(name, "must have text in ar or en")
-        return title
-
-    def done(self) -> None:
-        if self._left:
-            raise self._wrong(min(map(str, self._left)), "is not a field that exists here")
-
-    def _wrong(self, name: str, rule: str) -> EventError:
-        return EventError(f"{self._place}.{name}: {rule}")

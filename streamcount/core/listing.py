@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from streamcount.core.event import Event, EventError, parse_event
+from streamcount.core.event import Event, parse_event
+from streamcount.core.fields import EventError
 from streamcount.core.sharing import BUCKETS_MAX, tags
 from streamcount.core.trace import CODE
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from streamcount.config import PackLimits
-from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds
+from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds, Means
 from streamcount.core.body import BLOCK_BYTES
 from streamcount.core.entries import EventEntry, TickEntry
 from streamcount.core.timeline import Timeline
@@ -22,9 +22,8 @@ class Counting:
     def __init__(self, findings: Findings, limits: PackLimits, verifier: note.Verifier) -> None:
         self._findings = findings
         bounds = Bounds(limits.viewers_max, limits.ticks_max, limits.body_bytes_max)
-        self._audit = Audit(
-            verifier.name, verifier.vkey(), bounds, lambda body: block_root(body, BLOCK_BYTES)
-        )
+        means = Means(lambda body: block_root(body, BLOCK_BYTES), note.parse_witness)
+        self._audit = Audit(verifier.name, verifier.vkey(), bounds, means)
         findings.course = self._audit.course
 
     def take(self, number: int, data: bytes, stored: bytes) -> None:

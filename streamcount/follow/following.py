@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from streamcount.config import FollowLimits, PackLimits
-from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds, open_body
+from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds, Means, open_body
 from streamcount.core.body import BLOCK_BYTES, Body
 from streamcount.core.course import Course
 from streamcount.core.entries import (
@@ -124,7 +124,9 @@ class Follower:
         limits = PackLimits()
         bounds = Bounds(limits.viewers_max, limits.ticks_max, limits.body_bytes_max)
         self._bounds = bounds
-        self._audit = Audit(verifier.name, verifier.vkey(), bounds, body_root)
+        self._audit = Audit(
+            verifier.name, verifier.vkey(), bounds, Means(body_root, note.parse_witness)
+        )
         self._tell("trust", key=verifier.vkey(), source=source, why=why)
 
     # --- A round ----------------------------------------------------------------------------------

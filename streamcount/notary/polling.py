@@ -21,7 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from streamcount.config import PlatformSettings
 from streamcount.core.course import CourseError
 from streamcount.core.entries import EntryError
-from streamcount.core.event import Event, EventError
+from streamcount.core.event import Event
+from streamcount.core.fields import EventError
 from streamcount.core.platform import (
     COUNT_MAX,
     LATE_TICKS_MAX,

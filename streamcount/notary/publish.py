@@ -17,7 +17,8 @@ from streamcount.core.entries import (
     REASON_CHARACTERS_MAX,
     EntryError,
 )
-from streamcount.core.event import ActRefusedError, EventError, check_text, check_texts, parse_event
+from streamcount.core.event import ActRefusedError, check_text, check_texts, parse_event
+from streamcount.core.fields import EventError
 from streamcount.core.platform import PlatformClaim
 from streamcount.core.wire import VIEWER_ID
 from streamcount.notary.events import Events

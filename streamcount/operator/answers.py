@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from streamcount.core.event import ActRefusedError, EventError
+from streamcount.core.event import ActRefusedError
+from streamcount.core.fields import EventError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger(__name__)

@@ -22,6 +22,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 ED25519: Final = b"\x01"
+# The type of witnesses' keys (C2SP tlog-cosignature): they sign a checkpoint and a time, not notes.
+COSIGNATURE: Final = b"\x04"
 SIGNATURES_MAX: Final = 100
 NOTE_BYTES_MAX: Final = 1 << 20
 _DASH: Final = "\u2014 "
@@ -44,20 +46,21 @@ class NoteError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """A public key with its name."""
+    """A public key with its name. `kind`: what it signs, notes or, a witness's, cosignatures."""
 
     name: str
     public: bytes
+    kind: bytes = ED25519
 
     @property
     def key_id(self) -> bytes:
         """Four bytes that tell this key among others of the same name."""
-        given = self.name.encode() + b"\n" + ED25519 + self.public
+        given = self.name.encode() + b"\n" + self.kind + self.public
         return hashlib.sha256(given).digest()[:4]
 
     def vkey(self) -> str:
         """Return the key as C2SP signed-note prints it."""
-        encoded = base64.b64encode(ED25519 + self.public).decode()
+        encoded = base64.b64encode(self.kind + self.public).decode()
         return f"{self.name}+{self.key_id.hex()}+{encoded}"
 
     def verify(self, text: bytes, signature: bytes) -> bool:
@@ -138,14 +141,25 @@ def parse_vkey(vkey: str) -> Verifier:
     Raises:
         NoteError: it is malformed, of another type than Ed25519, or its id does not match.
     """
-    name, data, key_id = _key_parts(vkey, "verifier key")
-    verifier = Verifier(name, data)
+    return _verifier(vkey, "verifier key", ED25519)
+
+
+def parse_witness(vkey: str) -> Verifier:
+    """Read a witness's key.
+
+    Raises:
+        NoteError: it is malformed, of another type than cosignature/v1, or its id does not match.
+    """
+    return _verifier(vkey, "witness's key", COSIGNATURE)
+
+
+def _verifier(vkey: str, what: str, kind: bytes) -> Verifier:
+    name, data, key_id = _key_parts(vkey, what, kind)
+    verifier = Verifier(name, data, kind)
     if verifier.key_id.hex() != key_id:
-        msg = "verifier key: the id in it does not belong to the key"
-        raise NoteError(msg)
+        raise NoteError(f"{what}: the id in it does not belong to the key")
     if not _sound(data):
-        msg = "verifier key: not the encoding of a point whose signatures mean anything"
-        raise NoteError(msg)
+        raise NoteError(f"{what}: not the encoding of a point whose signatures mean anything")
     return verifier
 
 
@@ -158,7 +172,7 @@ def parse_private(text: str) -> Signer:
     if not text.startswith(_PRIVATE):
         msg = "private key: does not begin with PRIVATE+KEY+"
         raise NoteError(msg)
-    name, data, key_id = _key_parts(text.removeprefix(_PRIVATE), "private key")
+    name, data, key_id = _key_parts(text.removeprefix(_PRIVATE), "private key", ED25519)
     signer = Signer(name, data)
     if signer.verifier.key_id.hex() != key_id:
         msg = "private key: the id in it does not belong to the key"
@@ -166,7 +180,7 @@ def parse_private(text: str) -> Signer:
     return signer
 
 
-def _key_parts(text: str, what: str) -> tuple[str, bytes, str]:
+def _key_parts(text: str, what: str, kind: bytes) -> tuple[str, bytes, str]:
     parts = text.split("+", 2)
     if len(parts) != 3:
         msg = f"{what}: must be name+id+key"
@@ -174,9 +188,8 @@ def _key_parts(text: str, what: str) -> tuple[str, bytes, str]:
     name, key_id, encoded = parts
     check_name(name)
     data = decode_base64(encoded, what)
-    if len(data) != 33 or data[:1] != ED25519:
-        msg = f"{what}: not an Ed25519 key"
-        raise NoteError(msg)
+    if len(data) != 33 or data[:1] != kind:
+        raise NoteError(f"{what}: not an Ed25519 key of type {kind.hex()}")
     return name, data[1:], key_id
 
 

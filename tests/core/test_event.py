@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamcount.core.event import EventError, Stream, Title, check_texts, parse_event
+from streamcount.core.event import Stream, check_texts, parse_event
+from streamcount.core.fields import EventError, Title
 
 MINIMAL = {"id": "lesson", "title": {"en": "A lesson"}}
 

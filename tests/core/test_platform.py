@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from streamcount.core import entries
 from streamcount.core.course import Course, CourseError
 from streamcount.core.entries import FORMAT, EndEntry, EntryError, EpochEntry, EventEntry, TickEntry
-from streamcount.core.event import EventError, parse_event
+from streamcount.core.event import parse_event
+from streamcount.core.fields import EventError
 from streamcount.core.platform import (
     ANSWER_BYTES_MAX,
     PlatformClaim,

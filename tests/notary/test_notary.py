@@ -14,7 +14,8 @@ from websockets.exceptions import ConnectionClosedError
 from streamcount.core.body import REGISTRATION
 from streamcount.core.bucket import ON_STREAM, SealedTick
 from streamcount.core.entries import EpochEntry, GapEntry, TickEntry, decode
-from streamcount.core.event import ActRefusedError, EventError
+from streamcount.core.event import ActRefusedError
+from streamcount.core.fields import EventError
 from streamcount.evidence.bundle import export
 from streamcount.evidence.verify import verify
 from streamcount.notary.drain import DisagreementError, Journal, make_body

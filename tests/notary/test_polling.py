@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from streamcount.config import PlatformSettings, YouTubeSettings
 from streamcount.core import canonical
-from streamcount.core.event import EventError
+from streamcount.core.fields import EventError
 from streamcount.core.platform import PlatformEntry
 from streamcount.notary.platform import Answer, YouTube
 from streamcount.notary.polling import Budget, Polling

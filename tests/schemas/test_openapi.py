@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from streamcount.app import PublicFiles
 from streamcount.config import Settings
-from streamcount.core import entries, event, wire
+from streamcount.core import entries, event, fields, trust, wire
 from streamcount.ingest.gateway import Gateway
 from streamcount.ingest.http import PublicHttp
 from streamcount.notary import publish
 from streamcount.operator.api import OperatorApi
+from streamcount.tlog import note
 from tests.schemas.published import OPERATOR, PUBLIC, referred, validator
 from tests.stack import free_port
 
@@ -134,9 +135,19 @@ def test_the_limits_are_those_of_the_code():
     assert platform["name"]["pattern"].replace("(", "(?:") == f"^{event.PLATFORM.pattern}$"
     assert platform["video"]["pattern"] == f"^{event.VIDEO.pattern}$"
     assert new["claimed_count"]["enum"] == list(event.CLAIMED_COUNTS)
+    trusted = new["trust"]["properties"]
+    witness = trusted["witnesses"]["items"]["properties"]
+    assert witness["key"]["pattern"] == f"^{trust.WITNESS_KEY.pattern}$"
+    authority = trusted["authorities"]["items"]["properties"]
+    assert authority["name"]["pattern"].replace("(", "(?:") == f"^{trust.AUTHORITY_NAME.pattern}$"
+    assert {witness["url"]["maxLength"], authority["url"]["maxLength"]} == {
+        trust.URL_CHARACTERS_MAX
+    }
+    assert trusted["witnesses"]["maxItems"] == trusted["quorum"]["maximum"] == trust.WITNESSES_MAX
+    assert trusted["authorities"]["maxItems"] == trust.AUTHORITIES_MAX
     assert new["timezone"]["pattern"] == f"^{event.TIMEZONE.pattern}$"
     titles = {one["maxLength"] for one in SCHEMAS["Title"]["properties"].values()}
-    assert titles == {event.TITLE_CHARACTERS_MAX}
+    assert titles == {fields.TITLE_CHARACTERS_MAX}
     assert new["kind"]["enum"] == list(event.KINDS)
     assert new["window"]["maximum"] == new["interval"]["maximum"] == event.WINDOW_TICKS_MAX
     assert new["window"]["default"] == event.DEFAULT_WINDOW_TICKS
@@ -192,6 +203,23 @@ ORIGINS = st.lists(
     ),
     max_size=3,
 )  # fmt: skip
+# A key whose id is its own, and others of another shape.
+WITNESS = note.Verifier("w", note.Signer("w", bytes(32)).verifier.public, note.COSIGNATURE).vkey()
+URLS = st.sampled_from(["", "https://w.example", "x" * 201])
+WITNESSES = st.lists(
+    st.fixed_dictionaries(
+        {"key": st.sampled_from([WITNESS, "w", WITNESS.replace("+B", "+A")])},
+        optional={"url": URLS},
+    ),
+    max_size=2,
+)
+ROOTS = st.sampled_from(["A" * 43 + "=", "A" * 43, "A" * 42 + "B=", ""])
+AUTHORITIES = st.lists(
+    st.fixed_dictionaries(
+        {"name": st.sampled_from(["tsa", "TSA", ""]), "root_sha256": ROOTS}, optional={"url": URLS}
+    ),
+    max_size=2,
+)
 FIELDS = {
     "id": IDS,
     "kind": st.sampled_from([*event.KINDS, "other"]),
@@ -209,6 +237,7 @@ FIELDS = {
     "rule_profile": st.sampled_from(["none", "other"]),
     "target": NUMBERS,
     "claimed_count": st.sampled_from(["proven", "platform", "other"]),
+    "trust": st.fixed_dictionaries({}, optional={"witnesses": WITNESSES, "quorum": st.integers(-1, 9), "authorities": AUTHORITIES}),
 }  # fmt: skip
 
 
@@ -225,7 +254,7 @@ def definitions(draw):
 
 RULES_BESIDE_THE_SCHEMA = (
     "2 x interval", "planned_end: must be later", "the same id", "the same platform and video",
-    "no stream has a platform",
+    "no stream has a platform", "have the same name", "event.trust.quorum",
 )  # fmt: skip
 
 
@@ -239,7 +268,7 @@ def test_the_schema_accepts_exactly_the_definitions_that_the_service_accepts(def
     try:
         event.parse_event(definition)
         told = ""
-    except event.EventError as error:
+    except fields.EventError as error:
         told = str(error)
     if not any(rule in told for rule in RULES_BESIDE_THE_SCHEMA):
         assert NEW_EVENT.is_valid(definition) == (not told), told

@@ -239,12 +239,13 @@ async function openManifest(files, key) {
 /** "not empty, no white space (Unicode property White_Space), no `+`, no character below U+0020" */
 const isKeyName = (name) => name !== '' && !/[\p{White_Space}\0-\x1f+]/u.test(name);
 
-/** "<name>+<id, 8 lower-case hexadecimal digits>+<base64(01 || public key)>", "split at the first two"; null for anything else. */
-function parseKey(text) {
+/** "<name>+<id, 8 lower-case hexadecimal digits>+<base64(01 || public key)>", "split at the first two"; null for anything else.
+ * "A witness's key is written like a verifier key, with 04 in the place of 01". */
+function parseKey(text, type = 1) {
   if (text.length > MIB) return null; // no note could have its name in it
   const [name, id = ''] = text.split('+', 2);
   const typed = fromBase64(text.slice(name.length + id.length + 2));
-  if (!isKeyName(name) || typed?.length !== 33 || typed[0] !== 1) return null;
+  if (!isKeyName(name) || typed?.length !== 33 || typed[0] !== type) return null;
   const idBytes = sha256(Uint8Array.from([...utf8(`${name}\n`), ...typed])).subarray(0, 4);
   return toHex(idBytes) === id ? { text, name, id: idBytes, publicKey: typed.subarray(1) } : null;
 }
@@ -498,6 +499,35 @@ const STREAM = {
 const isPlatform = isLike(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/);
 const isVideo = isShape({ name: isPlatform, video: isLike(/^[A-Za-z0-9._-]{1,128}$/) }, 'the platform of a stream');
 
+const isAddress = isTextUpTo(200);
+
+/** "a witness's key, its name at most 100 characters" */
+function isWitnessKey(value) {
+  const key = isText(value) ? parseKey(value, 4) : null;
+  return key !== null && isTextUpTo(100)(key.name) && isSoundPoint(key.publicKey);
+}
+
+const WITNESS = { key: isWitnessKey, url: isAddress };
+const AUTHORITY = { name: isLike(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/), root_sha256: isRoot, url: isAddress };
+
+/** "list of up to [limit] [...], names all different" */
+const isListWithNames = (shape, what, limit, nameOf) => (value) => {
+  if (!isListOf(isShape(shape, what))(value) || value.length > limit) return false;
+  return new Set(value.map(nameOf)).size === value.length;
+};
+
+const TRUST = {
+  witnesses: isListWithNames(WITNESS, 'a witness', 8, (witness) => witness.key.split('+', 1)[0]),
+  quorum: isNatural,
+  authorities: isListWithNames(AUTHORITY, 'an authority', 4, (authority) => authority.name),
+};
+
+/** "0 if and only if there are none, at most as many as there are" */
+function isTrust(value) {
+  isShape(TRUST, 'the trust of the event')(value);
+  return (value.quorum === 0) === (value.witnesses.length === 0) && value.quorum <= value.witnesses.length;
+}
+
 const DEFINITION = {
   id: isLike(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/),
   kind: isOneOf('attempt', 'rehearsal', 'demo'),
@@ -513,6 +543,7 @@ const DEFINITION = {
   rule_profile: isOneOf('none'),
   target: orNull(isFrom(1, 1e9)),
   claimed_count: isOneOf('proven', 'platform'),
+  trust: isTrust,
 };
 
 const isMs = isFrom(0, 2 ** 50);
