@@ -12,6 +12,7 @@ import typer
 from streamcount.cli.show import event_panel, events_table, instant
 from streamcount.cli.terminal import DataOption, JsonOption, fail, load_settings, out, run
 from streamcount.config import Settings
+from streamcount.core.profile import PROFILES
 
 event_app = typer.Typer(
     no_args_is_help=True, help="Create, list, show, open and close events, exclude viewers."
@@ -73,6 +74,13 @@ def event_create(  # noqa: PLR0913, PLR0917 (options)
             help="Which number is claimed: proven, ours; platform, YouTube's own, which is not proven."
         ),
     ] = "proven",
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Rules the claim is measured by: {' or '.join(PROFILES)}, or a JSON file with your own. "
+            f"No body that keeps records has endorsed any."
+        ),
+    ] = None,
     target: Annotated[int | None, typer.Option(help="Number to beat.")] = None,
     timezone: Annotated[
         str, typer.Option(help="In which instants are shown, for example Asia/Riyadh.")
@@ -86,10 +94,7 @@ def event_create(  # noqa: PLR0913, PLR0917 (options)
     """Create an event: its log, its key, and what is agreed. Nothing is counted before it is opened."""
     plain: dict[str, Any] = {}
     if definition is not None:
-        try:
-            plain = json.loads(definition.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            fail(f"{definition}: cannot be read as JSON: {error}", 2)
+        plain = _object_in(definition)
     else:
         plain = {"kind": kind, "window": window, "interval": interval}
         plain |= {"target": target, "timezone": timezone}
@@ -99,8 +104,8 @@ def event_create(  # noqa: PLR0913, PLR0917 (options)
             plain["streams"] = _streams(stream or ["main"], youtube or [])
         if origin:
             plain["policy"] = {"origins": origin}
-    if not isinstance(plain, dict):
-        fail(f"{definition}: must hold a JSON object", 2)
+    if profile is not None:
+        plain["rule_profile"] = profile if profile in PROFILES else _object_in(Path(profile))
     created = call(data, "POST", "/api/events", plain | {"id": event_id})
     if as_json:
         print(json.dumps(created))
@@ -108,6 +113,16 @@ def event_create(  # noqa: PLR0913, PLR0917 (options)
     out.print(f"event {event_id} created. Its log's key, to be agreed on before it opens:")
     out.print(f"  {created['key']}", soft_wrap=True)
     out.print(f"Open it with: streamcount event open {event_id}")
+
+
+def _object_in(path: Path) -> dict[str, Any]:
+    try:
+        plain = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        fail(f"{path}: cannot be read as JSON: {error}", 2)
+    if not isinstance(plain, dict):
+        fail(f"{path}: must hold a JSON object", 2)
+    return plain
 
 
 def _streams(names: list[str], videos: list[str]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
     event  ->  epoch  ->  (tick | gap | platform | epoch)*  ->  end  ->  the same  ->  claim
 
 A `Course` takes entries in order and refuses one that has no place there. It believes the counts in
-them; whether those follow from the bodies is `core/recount.py`'s question. (`exclude` may stand
+them; whether those follow from the bodies is `core/recount.py`'s question. (`exclude` and `note` may stand
 anywhere between event and claim.) Both the notary, who
 writes entries, and a verifier, who reads them, run the same course, so a log that the notary would
 not have written does not verify.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from streamcount.core.entries import (
     TICK_MAX,
@@ -24,6 +24,7 @@ from streamcount.core.entries import (
     EventEntry,
     ExcludeEntry,
     GapEntry,
+    NoteEntry,
     TickEntry,
 )
 from streamcount.core.platform import (
@@ -36,6 +37,9 @@ from streamcount.core.platform import (
     make_platform_claim,
 )
 from streamcount.core.ticks import Ticks
+
+# Different reasons of exclusions in one log, as a claim lists them all.
+EXCLUDE_REASONS_MAX: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class Course:
     # Pseudonyms of viewers whose bits are not counted any more; who of them is registered, the bodies tell.
     excluded: set[bytes] = field(default_factory=set)
     exclusions: list[ExcludeEntry] = field(default_factory=list)
+    notes: list[NoteEntry] = field(default_factory=list)
     live: int = 0
     proven: int = 0
     peak: Peak = field(default_factory=Peak)
@@ -113,6 +118,7 @@ class Course:
             gaps=[*self.gaps],
             excluded={*self.excluded},
             exclusions=[*self.exclusions],
+            notes=[*self.notes],
             ticks_in={kind: ticks.copy() for kind, ticks in self.ticks_in.items()},
             rounds=[*self.rounds],
             answered_ms={**self.answered_ms},
@@ -138,6 +144,7 @@ class Course:
             GapEntry: self._take_gap,
             PlatformEntry: self._take_platform,
             ExcludeEntry: self._take_exclude,
+            NoteEntry: self.notes.append,
             EndEntry: self._take_end,
             ClaimEntry: self._take_claim,
         }
@@ -308,6 +315,9 @@ class Course:
         names = set(map(bytes.fromhex, entry.pseudonyms))
         if len(names) < len(entry.pseudonyms) or names & self.excluded:
             raise CourseError("a viewer who is excluded twice")
+        reasons = dict.fromkeys([*(one.reason for one in self.exclusions), entry.reason])
+        if len(reasons) > EXCLUDE_REASONS_MAX:
+            raise CourseError(f"more than {EXCLUDE_REASONS_MAX} different reasons of exclusions")
         self.excluded |= names
         self.exclusions.append(entry)
 

@@ -10,8 +10,9 @@ the same.
     gap     an interval in which measurement was degraded
     platform what a platform answered when it was asked for its own count
     exclude viewers whose bits are left out of the counts from the next tick on
+    note    what people wrote down; nothing follows from it
     end     the event closes with a tick; nothing later is counted
-    claim   what it all came to; always the last
+    claim   what it all came to
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ STREAMS_IN_TICK_MAX: Final = 64
 GAP_KINDS: Final = ("clock", "loss", "lag")
 # So many pseudonyms, and a reason of so many characters, stay within an entry's 65,535 bytes.
 EXCLUDED_PER_ENTRY_MAX: Final = 1_000
-REASON_CHARACTERS_MAX: Final = 500
+EXCLUDE_REASON_CHARACTERS_MAX: Final = 80
+NOTE_CHARACTERS_MAX: Final = 1_000
 
 
 # An integer that may be negative; other integers in entries are not.
@@ -139,6 +141,14 @@ class ExcludeEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteEntry:
+    """What whoever may administer the event wrote down: an incident, a remark, a name."""
+
+    type: ClassVar[str] = "note"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class EndEntry:
     """The event closes: `close` is the last tick in which a heartbeat counts."""
 
@@ -181,6 +191,7 @@ Entry = (
     | GapEntry
     | PlatformEntry
     | ExcludeEntry
+    | NoteEntry
     | EndEntry
     | ClaimEntry
 )
@@ -193,6 +204,7 @@ _TYPES: Final[dict[str, type[Entry]]] = {
         GapEntry,
         PlatformEntry,
         ExcludeEntry,
+        NoteEntry,
         EndEntry,
         ClaimEntry,
     )
@@ -280,8 +292,11 @@ def _check(entry: Entry) -> None:
         raise EntryError(msg)
     if isinstance(entry, PlatformEntry) and (rule := broken_rule(entry)):
         raise EntryError(f"platform entry: {rule}")
-    if isinstance(entry, ExcludeEntry) and len(entry.reason) > REASON_CHARACTERS_MAX:
-        msg = f"exclude entry: reason: at most {REASON_CHARACTERS_MAX} characters"
+    if isinstance(entry, ExcludeEntry) and len(entry.reason) > EXCLUDE_REASON_CHARACTERS_MAX:
+        msg = f"exclude entry: reason: at most {EXCLUDE_REASON_CHARACTERS_MAX} characters"
+        raise EntryError(msg)
+    if isinstance(entry, NoteEntry) and not 1 <= len(entry.text) <= NOTE_CHARACTERS_MAX:
+        msg = f"note entry: text: must be 1 to {NOTE_CHARACTERS_MAX} characters"
         raise EntryError(msg)
 
 

@@ -11,6 +11,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from streamcount.core.fields import EventError, Fields, Title
+from streamcount.core.profile import (
+    COUNTED,
+    NEUTRAL,
+    PROFILE_ID,
+    PROFILE_TICKS_MAX,
+    PROFILES,
+    RuleProfile,
+)
 from streamcount.core.trust import Trust, parse_trust
 
 KINDS: Final = ("attempt", "rehearsal", "demo")
@@ -101,7 +109,7 @@ class Event:
     window: int
     interval: int
     policy: Policy
-    rule_profile: str
+    rule_profile: RuleProfile
     target: int | None
     claimed_count: str
     trust: Trust
@@ -153,7 +161,7 @@ def parse_event(given: object) -> Event:
         window=window,
         interval=interval,
         policy=_policy(fields.take("policy", {})),
-        rule_profile=fields.choice("rule_profile", ("none",), "none"),
+        rule_profile=_profile(fields.take("rule_profile", NEUTRAL)),
         target=fields.integer("target", 1, TARGET_MAX, None),
         claimed_count=fields.choice("claimed_count", CLAIMED_COUNTS, "proven"),
         trust=parse_trust(fields.take("trust", {})),
@@ -180,6 +188,21 @@ def check_texts(event: Event) -> None:
     texts += event.trust.texts()
     for place, text in texts:
         check_text(text, f"event.{place}")
+
+
+def check_profile(event: Event) -> None:
+    """Check that a new event's profile is the one whose name it has.
+
+    Not part of the format, in which a name is for people.
+
+    Raises:
+        EventError: it is another one.
+    """
+    own = event.rule_profile
+    if own != PROFILES.get(own.id, own):
+        raise EventError(
+            f"event.rule_profile.id: {own.id} is the name of other rules; give yours another name"
+        )
 
 
 def check_text(text: str, place: str) -> None:
@@ -261,3 +284,24 @@ def _origins(given: object) -> tuple[str, ...]:
         msg = f"{place}: the same origin is there twice"
         raise EventError(msg)
     return tuple(given)
+
+
+def _profile(given: object) -> RuleProfile:
+    """Take a profile: an object, or the name of one of ours, as operators give it."""
+    if isinstance(given, RuleProfile):
+        return given
+    if isinstance(given, str):
+        if given not in PROFILES:
+            msg = f"event.rule_profile: must be an object, or one of {', '.join(PROFILES)}"
+            raise EventError(msg)
+        return PROFILES[given]
+    fields, most = Fields(given, "event.rule_profile"), PROFILE_TICKS_MAX
+    profile = RuleProfile(
+        id=fields.text("id", PROFILE_ID, "lower-case letters, digits and hyphens, at most 64"),
+        duration_s=fields.integer("duration_s", 0, most, NEUTRAL.duration_s),
+        presence_s=fields.integer("presence_s", 0, most, NEUTRAL.presence_s),
+        single_stream=fields.flag("single_stream", default=NEUTRAL.single_stream),
+        count=fields.choice("count", COUNTED, NEUTRAL.count),
+    )
+    fields.done()
+    return profile

@@ -12,12 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from streamcount.core.entries import (
+    EXCLUDE_REASON_CHARACTERS_MAX,
     EXCLUDED_PER_ENTRY_MAX,
     GAP_KINDS,
-    REASON_CHARACTERS_MAX,
     EntryError,
 )
-from streamcount.core.event import ActRefusedError, check_text, check_texts, parse_event
+from streamcount.core.event import (
+    ActRefusedError,
+    check_profile,
+    check_text,
+    check_texts,
+    parse_event,
+)
 from streamcount.core.fields import EventError
 from streamcount.core.platform import PlatformClaim
 from streamcount.core.wire import VIEWER_ID
@@ -163,6 +169,7 @@ class Desk:
         """
         event = parse_event(definition)
         check_texts(event)
+        check_profile(event)
         if zoneinfo.available_timezones() and event.timezone not in zoneinfo.available_timezones():
             raise EventError(f"event.timezone: there is none called {event.timezone}")
         try:
@@ -194,7 +201,7 @@ class Desk:
         for viewer in viewers:
             if not isinstance(viewer, str) or not VIEWER_ID.fullmatch(viewer):
                 raise EventError(f"viewers: {viewer!r:.80} is no viewer's id")
-        most = REASON_CHARACTERS_MAX
+        most = EXCLUDE_REASON_CHARACTERS_MAX
         if not isinstance(reason, str) or not reason.strip() or len(reason) > most:
             raise EventError(f"reason: must be a text of 1 to {most} characters")
         check_text(reason, "reason")

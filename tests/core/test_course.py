@@ -20,6 +20,7 @@ from streamcount.core.entries import (
     EventEntry,
     ExcludeEntry,
     GapEntry,
+    NoteEntry,
     TickEntry,
 )
 from streamcount.core.event import parse_event
@@ -107,6 +108,10 @@ def test_a_claim_with_any_field_changed_is_refused(field):
             [ExcludeEntry(("ab" * 16,), ""), ExcludeEntry(("cd" * 16, "ab" * 16), "")],
             "excluded twice",
         ),
+        (
+            [ExcludeEntry((f"{n:032x}",), f"reason {n % 17}") for n in range(34)],
+            "more than 16 different reasons",
+        ),
         ([EndEntry(100), tick(100), tick(101, present=1)], "heartbeats in tick 101"),
         ([EndEntry(100), *(tick(100 + i) for i in range(9))], "tick 108 after the last one, 107"),
         (
@@ -160,6 +165,14 @@ def test_viewers_are_excluded_from_the_event_on_until_the_claim():
     )
     with pytest.raises(CourseError, match="1 viewers excluded, of 0 registered"):
         whole([4], extra=[ExcludeEntry(("ab" * 16,), "")]).make_claim(1)
+
+
+def test_a_note_may_stand_anywhere_behind_the_event():
+    taken = Course()
+    for number, entry in enumerate([*OPENED, EndEntry(100)]):
+        taken.take(entry)
+        taken = taken.after([NoteEntry(f"note {number}")])
+    assert [note.text for note in taken.notes] == ["note 0", "note 1", "note 2"]
 
 
 def body(viewers, *, new=0, here=(), broke=(), moves=()):

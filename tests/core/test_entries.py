@@ -88,8 +88,9 @@ kinds = st.one_of(
     st.builds(
         entries.ExcludeEntry,
         st.lists(st.binary(min_size=16, max_size=16).map(bytes.hex), min_size=1).map(tuple),
-        st.text(max_size=500),
+        st.text(max_size=80),
     ),
+    st.builds(entries.NoteEntry, st.text(min_size=1, max_size=1_000)),
 )
 
 
@@ -106,6 +107,8 @@ def changed(entry, **change):
 END = entries.EndEntry(5)
 TICK = entries.TickEntry(1, 1, 0, 0, 0, 0, 0, 0, 0, (0,), 0, 0, 0, 0, 0, bytes(32))
 GAP = entries.GapEntry("loss", "why", 1, 2)
+NOTE = entries.NoteEntry("The hall's network was down until 17:04.")
+EXCLUDE = entries.ExcludeEntry(("ab" * 16,), "a probe")
 EVENT_ENTRY = entries.EventEntry(EVENT, entries.FORMAT, "key", "origin", "streamcount 1", bytes(32))
 
 
@@ -133,6 +136,14 @@ EVENT_ENTRY = entries.EventEntry(EVENT, entries.FORMAT, "key", "origin", "stream
             "leaves fields to their defaults",
         ),
         (changed(EVENT_ENTRY, event=None), "event: must be an object"),
+        (changed(NOTE, text=""), "text: must be 1 to 1000 characters"),
+        (changed(NOTE, text="x" * 1_001), "text: must be 1 to 1000 characters"),
+        (changed(NOTE, text=7), "note entry: text: must be text"),
+        (changed(EXCLUDE, reason="x" * 81), "reason: at most 80 characters"),
+        (
+            changed(EVENT_ENTRY, event=EVENT.as_dict() | {"rule_profile": "neutral"}),
+            "leaves fields to their defaults",
+        ),
         (b"{}", "unknown type None"),
         (b'{"type": "end", "close": 5}', "canonical"),
         (b" " * 70_000, "an entry of 70000 bytes"),

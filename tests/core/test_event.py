@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamcount.core.event import Stream, check_texts, parse_event
+from streamcount.core.event import (
+    Stream,
+    check_profile,
+    check_texts,
+    parse_event,
+)
 from streamcount.core.fields import EventError, Title
+from streamcount.core.profile import NEUTRAL
 
 MINIMAL = {"id": "lesson", "title": {"en": "A lesson"}}
 
@@ -49,11 +57,39 @@ def test_plain_values_read_back_to_an_equal_event():
         ),
         ({"planned_start": 10, "planned_end": 10}, "event.planned_end: must be later"),
         ({"wndow": 30}, "event.wndow: is not a field"),
+        ({"rule_profile": "none"}, "must be an object, or one of neutral, live-viewers-10-min"),
+        ({"rule_profile": {}}, "event.rule_profile.id: is missing"),
+        ({"rule_profile": {"id": "a", "presence_s": -1}}, "presence_s: must be a whole number"),
+        ({"rule_profile": {"id": "a", "count": "both"}}, "count: must be net or gross"),
+        ({"rule_profile": {"id": "a", "rules": 1}}, "event.rule_profile.rules: is not a field"),
     ],
 )
 def test_a_broken_rule_is_named_with_its_place(change, said):
     with pytest.raises(EventError, match=said):
         parse_event({**MINIMAL, **change})
+
+
+def test_a_profile_is_an_object_however_it_was_given():
+    assert parse_event(MINIMAL).rule_profile == NEUTRAL
+    named = parse_event({**MINIMAL, "rule_profile": "live-viewers-10-min"})
+    assert named.as_dict()["rule_profile"] == {
+        "id": "live-viewers-10-min",
+        "duration_s": 600,
+        "presence_s": 0,
+        "single_stream": True,
+        "count": "net",
+    }
+    assert parse_event(named.as_dict()) == named
+    own = parse_event({**MINIMAL, "rule_profile": {"id": "ours", "presence_s": 60}})
+    assert own.rule_profile == dataclasses.replace(NEUTRAL, id="ours", presence_s=60)
+    check_profile(named)
+    check_profile(own)
+
+
+def test_other_rules_do_not_get_the_name_of_ours():
+    event = parse_event({**MINIMAL, "rule_profile": {"id": "neutral", "presence_s": 60}})
+    with pytest.raises(EventError, match="neutral is the name of other rules"):
+        check_profile(event)
 
 
 ORIGINS = [

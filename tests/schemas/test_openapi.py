@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from streamcount.app import PublicFiles
 from streamcount.config import Settings
-from streamcount.core import entries, event, fields, trust, wire
+from streamcount.core import entries, event, fields, profile, trust, wire
 from streamcount.ingest.gateway import Gateway
 from streamcount.ingest.http import PublicHttp
 from streamcount.notary import publish
@@ -153,6 +153,14 @@ def test_the_limits_are_those_of_the_code():
     assert new["window"]["default"] == event.DEFAULT_WINDOW_TICKS
     assert new["interval"]["default"] == event.DEFAULT_INTERVAL_TICKS
     assert new["target"]["maximum"] == event.TARGET_MAX
+    names, own = new["rule_profile"]["anyOf"]
+    assert (names["enum"], new["rule_profile"]["default"]) == ([*profile.PROFILES], "neutral")
+    assert own["properties"]["count"]["enum"] == list(profile.COUNTED)
+    for name, schema in own["properties"].items():
+        if name != "id":
+            assert schema["default"] == getattr(profile.NEUTRAL, name)
+        if name.endswith("_s"):
+            assert schema["maximum"] == profile.PROFILE_TICKS_MAX
     origins = new["policy"]["properties"]["origins"]
     assert (origins["maxItems"], origins["items"]["maxLength"]) == (
         event.ORIGINS_MAX,
@@ -162,7 +170,7 @@ def test_the_limits_are_those_of_the_code():
     exclude = body["content"]["application/json"]["schema"]["properties"]
     assert exclude["viewers"]["maxItems"] == entries.EXCLUDED_PER_ENTRY_MAX
     assert exclude["viewers"]["items"]["pattern"] == f"^{wire.VIEWER_ID.pattern}$"
-    assert exclude["reason"]["maxLength"] == entries.REASON_CHARACTERS_MAX
+    assert exclude["reason"]["maxLength"] == entries.EXCLUDE_REASON_CHARACTERS_MAX
     counts = SCHEMAS["Counts"]["allOf"][1]["properties"]
     assert counts["gap_ticks"]["required"] == list(entries.GAP_KINDS)
     assert counts["latest_gaps"]["maxItems"] == publish.LATEST_GAPS
@@ -220,6 +228,17 @@ AUTHORITIES = st.lists(
     ),
     max_size=2,
 )
+PROFILES = st.sampled_from(["neutral", "live-viewers-10-min", "none", ""]) | st.fixed_dictionaries(
+    {},
+    optional={
+        "id": IDS,
+        "duration_s": ANYTHING | st.sampled_from([10**6, 10**6 + 1]),
+        "presence_s": ANYTHING | st.sampled_from([10**6, 10**6 + 1]),
+        "single_stream": ANYTHING,
+        "count": st.sampled_from(["net", "gross", "both"]),
+        "x": ANYTHING,
+    },
+)
 FIELDS = {
     "id": IDS,
     "kind": st.sampled_from([*event.KINDS, "other"]),
@@ -234,7 +253,7 @@ FIELDS = {
     "policy": st.fixed_dictionaries(
         {}, optional={"progress": ANYTHING, "hidden_counts": st.booleans(), "muted_counts": st.booleans(), "origins": ORIGINS}
     ),
-    "rule_profile": st.sampled_from(["none", "other"]),
+    "rule_profile": PROFILES,
     "target": NUMBERS,
     "claimed_count": st.sampled_from(["proven", "platform", "other"]),
     "trust": st.fixed_dictionaries({}, optional={"witnesses": WITNESSES, "quorum": st.integers(-1, 9), "authorities": AUTHORITIES}),
