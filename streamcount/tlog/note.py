@@ -40,6 +40,10 @@ _SMALL_ORDER: Final = {
 _PRIVATE: Final = "PRIVATE+KEY+"
 
 
+# What a signature line says: the key's name, its id, and what follows that.
+Signature = tuple[str, bytes, bytes]
+
+
 class NoteError(ValueError):
     """The bytes are no note, or not signed as asked; the message says which."""
 
@@ -103,8 +107,7 @@ class Signer:
         """
         check_text(text)
         signature = Ed25519PrivateKey.from_private_bytes(self.seed).sign(text.encode())
-        encoded = base64.b64encode(self.verifier.key_id + signature).decode()
-        return f"{text}\n{_DASH}{self.name} {encoded}\n".encode()
+        return f"{text}\n".encode() + line_of(self.name, self.verifier.key_id, signature)
 
 
 def _sound(point: bytes) -> bool:
@@ -222,7 +225,7 @@ def open_note(
     Raises:
         NoteError: it is no note, the key's signature is missing, or it does not hold.
     """
-    text, signatures = _split(note, bytes_max, signatures_max)
+    text, signatures = split(note, bytes_max=bytes_max, signatures_max=signatures_max)
     found = False
     for name, key_id, signature in signatures:
         if name != verifier.name or key_id != verifier.key_id:
@@ -243,13 +246,17 @@ def peek(note: bytes) -> str:
     Raises:
         NoteError: it is no note.
     """
-    return _split(note, NOTE_BYTES_MAX, SIGNATURES_MAX)[0]
+    return split(note)[0]
 
 
-def _split(
-    note: bytes, bytes_max: int, signatures_max: int
-) -> tuple[str, list[tuple[str, bytes, bytes]]]:
-    """Split a note at its last blank line (signed-note, "Format")."""
+def split(
+    note: bytes, *, bytes_max: int = NOTE_BYTES_MAX, signatures_max: int = SIGNATURES_MAX
+) -> tuple[str, list[Signature]]:
+    """Split a note at its last blank line (signed-note, "Format"); nothing in it is verified.
+
+    Raises:
+        NoteError: it is no note, or one beyond these bounds.
+    """
     if len(note) > bytes_max:
         msg = f"a note of more than {bytes_max} bytes"
         raise NoteError(msg)
@@ -269,10 +276,15 @@ def _split(
     if len(lines) > signatures_max:
         msg = f"a note with more than {signatures_max} signatures"
         raise NoteError(msg)
-    return text, [_signature(line) for line in lines]
+    return text, [_parse_line(line) for line in lines]
 
 
-def _signature(line: str) -> tuple[str, bytes, bytes]:
+def line_of(name: str, key_id: bytes, signature: bytes) -> bytes:
+    """Return the line of a signature, with its newline."""
+    return f"{_DASH}{name} {base64.b64encode(key_id + signature).decode()}\n".encode()
+
+
+def _parse_line(line: str) -> Signature:
     parts = line.removeprefix(_DASH).split(" ")
     if not line.startswith(_DASH) or len(parts) != 2:
         msg = "a signature line of another form than dash, name, base64"
