@@ -49,6 +49,9 @@ soak: $(VENV)/dev.stamp ## MINUTES=20 of viewers and seeded random faults: nothi
 sim: $(VENV)/dev.stamp ## SEEDS=10000 histories in virtual time, with faults, recounted; SEED=123 tells one
 	@$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0))
 
+interop: $(VENV)/dev.stamp ## verifiers that we did not write read what we write, true and spoilt: a table; TOOL=xmod, JSON=file
+	@$(BIN)/python -m tests.interop $(foreach tool,$(TOOL),--tool $(tool)) $(if $(JSON),--json $(JSON))
+
 bench: $(VENV)/dev.stamp ## CPU and memory of our worker, a naive one and a bare C loop; the store's scripts beside ZADD
 	@$(BIN)/python -m loadtests.bench $(BENCH)
 
@@ -66,7 +69,7 @@ lock: $(VENV)/dev.stamp ## writes the hashed requirements anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-package streamcount --no-header -q -o requirements/dev.txt
 
 clean: ## removes what these commands made here
-	rm -rf $(VENV) .players .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .players .interop .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # --- Setting up ---
 
@@ -82,4 +85,4 @@ $(VENV)/%.stamp: requirements/%.txt requirements/build.txt pyproject.toml | $(VE
 	@$(PIP) install --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
-.PHONY: help demo serve test browser search api check faults kills soak sim bench load dashboards pictures lock clean
+.PHONY: help demo serve test browser search api check faults kills soak sim interop bench load dashboards pictures lock clean

@@ -1,0 +1,46 @@
+"""`make interop`: verifiers that we did not write read what we write, true and spoilt; a table.
+
+python -m tests.interop                     all tools; those that cannot be had here are rows that say why
+python -m tests.interop --tool openssl      only these
+python -m tests.interop --json FILE         the same for machines, every input that went wrong with it
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.interop import table, tools
+from tests.interop.bench import Bench
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="make interop")
+    parser.add_argument("--tool", action="append", help="only this tool, by its module's name")
+    parser.add_argument("--json", type=Path, help="write the run to this file, too")
+    parser.add_argument("--short", action="store_true", help="small logs only")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(folder, short=given.short)
+        rows = []
+        for name in given.tool or tools.NAMES:
+            began = time.monotonic()
+            found = tools.run(name, bench)
+            rows += found
+            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(table.plain_text(rows))
+    if given.json:
+        given.json.write_text(json.dumps([row.plain() for row in rows], indent=1) + "\n", "utf-8")
+    wrong = [(row, one) for row in rows for one in row.wrong]
+    for row, one in wrong:
+        said = "accepted" if one.said else "rejected"
+        print(f"WRONG: {row.tool}, {row.given}: {said} {one.what}: {one.why}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""Verifiers that we did not write, those that are here and quick: what we write holds for them, and spoilt it does not.
+
+`make interop` is the whole of it: large logs, more tools, and a log as a running service serves it.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.interop import table, tools
+from tests.interop.bench import Bench
+
+NEEDS = {
+    "xmod": pytest.mark.skipif(shutil.which("go") is None, reason="needs go (Debian: golang-go)"),
+    "openssl": pytest.mark.skipif(
+        shutil.which("openssl") is None, reason="needs openssl (Debian: openssl)"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    return Bench(tmp_path_factory.mktemp("interop"), short=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", [pytest.param(name, marks=mark) for name, mark in NEEDS.items()])
+def test_it_accepts_what_we_write_and_rejects_it_spoilt(tool, bench):
+    rows = tools.run(tool, bench)
+    assert [one for row in rows for one in row.wrong] == []
+    assert not any(row.absent for row in rows)
+
+
+def test_a_tool_that_cannot_be_had_is_a_row_that_says_so(monkeypatch, bench):
+    monkeypatch.setenv("PATH", "")
+    (row,) = tools.run("openssl", bench)
+    assert "no openssl" in row.absent
+    assert "not here" in table.plain_text([row])
+    assert row.plain()["not_here"] == row.absent
