@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from streamcount.core.presence import Bitmap, bitmap_bytes, popcount, positions
+from streamcount.core.presence import Bitmap, bitmap_bytes, popcount
 from streamcount.core.pseudonym import PSEUDONYM_BYTES
 
 REGISTRATION: Final = np.dtype([("pseudonym", f"V{PSEUDONYM_BYTES}"), ("stream", ">u2")])
@@ -97,7 +97,13 @@ def decode(data: bytes, *, new: int, moves: int, viewers: int, breaks: int, stre
     if (np.diff(index) <= 0).any():
         msg = "moves that are not ascending by viewer"
         raise BodyError(msg)
-    if len(index) and not np.isin(index, positions(presence)).all():
+    if len(index) and (index[-1] >= viewers or not _bits(presence, index).all()):
         msg = "a move of a viewer who is not present"
         raise BodyError(msg)
     return Body(registered, moved, presence, broke)
+
+
+def _bits(bitmap: Bitmap, index: npt.NDArray[np.int64]) -> Bitmap:
+    """Return the bits of these viewers: 0, or else."""
+    bits: Bitmap = bitmap[index >> 3] & (np.uint8(0x80) >> (index & 7).astype(np.uint8))
+    return bits

@@ -32,8 +32,19 @@ class SegmentError(ValueError):
 
 
 def deflate(body: bytes) -> bytes:
-    """Return a body as raw DEFLATE (RFC 1951), the form it is stored and exported in."""
-    packer = zlib.compressobj(level=6, method=zlib.DEFLATED, wbits=-zlib.MAX_WBITS)
+    """Return a body as raw DEFLATE (RFC 1951), the form it is stored and exported in.
+
+    A bitmap of a crowd looks as if its bits had been drawn one by one. Searching it for strings that come
+    again takes twenty times as long as not doing so, and what is found costs more than it saves; a sparse
+    bitmap is runs of one byte. So the shorter one of two is taken: Huffman codes alone, or with runs.
+    """
+    return min(_packed(body, zlib.Z_HUFFMAN_ONLY), _packed(body, zlib.Z_RLE), key=len)
+
+
+def _packed(body: bytes, strategy: int) -> bytes:
+    packer = zlib.compressobj(
+        level=6, method=zlib.DEFLATED, wbits=-zlib.MAX_WBITS, strategy=strategy
+    )
     return packer.compress(body) + packer.flush()
 
 
