@@ -1,0 +1,113 @@
+"""Writes such an event with the notary's archive and the exporter, so the pack is one of ours throughout.
+
+python -m loadtests.packs.make --viewers 1000000 --seconds 3600 crowd.zip
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loadtests.packs.crowd import Crowd, Scale
+from streamcount.config import Settings
+from streamcount.core import body as bodies
+from streamcount.core.body import BLOCK_BYTES, Body
+from streamcount.core.entries import EndEntry, Entry, EpochEntry
+from streamcount.core.event import parse_event
+from streamcount.core.recount import Recount, Tallies
+from streamcount.evidence.bundle import export
+from streamcount.notary import archive as archives
+from streamcount.notary.archive import Archive
+from streamcount.notary.reading import ArchiveReader
+from streamcount.tlog.merkle import block_root
+
+FIRST = 1_795_000_000
+_AT_ONCE = 64  # entries made durable together
+
+
+def make(scale: Scale, pack: Path, told: Callable[[int, int], None]) -> dict[str, Any]:
+    """Write the pack of an event of this scale; return what is in it."""
+    with tempfile.TemporaryDirectory(prefix=".packs-", dir=pack.parent) as name:
+        folder = Path(name) / "crowd"
+        heartbeats = _write(scale, folder, told)
+        export(ArchiveReader(folder), pack)
+    return {
+        "viewers": scale.viewers,
+        "seconds": scale.seconds,
+        "heartbeats": heartbeats,
+        "pack_bytes": pack.stat().st_size,
+    }
+
+
+def _write(scale: Scale, folder: Path, told: Callable[[int, int], None]) -> int:
+    event = parse_event(
+        {
+            "id": "crowd",
+            "kind": "demo",
+            "title": {"en": "A crowd"},
+            "window": 30,
+            "interval": scale.interval,
+            "streams": [{"id": f"s{number}"} for number in range(scale.streams)],
+        }
+    )
+    archives.create(folder, event, "loadtests.invalid")
+    archive = Archive(folder, Settings().recent_ticks)
+    course = archive.restored.course
+    recount = Recount(event, first=FIRST)
+    waiting: list[tuple[Entry, bytes]] = []
+
+    def put(entry: Entry, data: bytes = b"") -> None:
+        course.take(entry)
+        waiting.append((entry, data))
+        if len(waiting) >= _AT_ONCE:
+            archive.append(waiting)
+            waiting.clear()
+
+    def tick(body: Body, heartbeats: int) -> None:
+        data = bodies.encode(body)
+        root = block_root(data, BLOCK_BYTES)
+        put(recount.tick(1, body, len(data), root, Tallies(heartbeats)), data)
+
+    put(EpochEntry(1, FIRST, (0,), "open", ("run",)))
+    crowd = Crowd(scale)
+    for number in range(scale.seconds):
+        before = crowd.heartbeats
+        body = crowd.second(number)
+        tick(body, crowd.heartbeats - before)
+        told(number + 1, scale.seconds)
+    put(EndEntry(FIRST + scale.seconds - 1))
+    none = np.zeros_like(body.presence)
+    nobody = Body(body.registrations[:0], body.moves[:0], none, none)
+    while not course.final:
+        tick(nobody, 0)
+    put(course.make_claim(recount.excluded))
+    archive.append(waiting)
+    archive.close()
+    return crowd.heartbeats
+
+
+def main() -> int:
+    """Read the options, write, print what it is as JSON."""
+    parser = argparse.ArgumentParser(prog="make", description=__doc__)
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("--viewers", type=int, default=100_000)
+    parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    start = time.process_time()
+    scale = Scale(options.viewers, options.seconds, seed=options.seed)
+    made = make(scale, options.pack, lambda _done, _all: None)
+    print(json.dumps(made | {"cpu_s": round(time.process_time() - start, 1)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
