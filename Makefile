@@ -67,6 +67,7 @@ pictures: $(VENV)/dev.stamp ## takes the README's pictures anew (needs Chromium)
 lock: $(VENV)/dev.stamp ## writes the hashed requirements anew (needs uv)
 	uv pip compile pyproject.toml --extra server --universal --python-version 3.11 --generate-hashes --no-emit-package streamcount --no-header -q -o requirements/server.txt
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-package streamcount --no-header -q -o requirements/dev.txt
+	for n in interop interop-go; do uv pip compile requirements/$$n.in --universal --python-version 3.12 --generate-hashes --no-header -q -o requirements/$$n.txt || exit 1; done
 
 clean: ## removes what these commands made here
 	rm -rf $(VENV) .players .interop .mypy_cache .ruff_cache .pytest_cache .hypothesis

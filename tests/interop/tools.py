@@ -6,7 +6,7 @@ import importlib
 
 from tests.interop.table import NotHereError, Row, rows
 
-NAMES = ["xmod", "openssl"]
+NAMES = ["xmod", "openssl", "aics", "witness", "pymerkle"]
 
 
 def run(name, bench):
