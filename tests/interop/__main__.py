@@ -8,14 +8,17 @@ python -m tests.interop --json FILE         the same for machines, every input t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tests.interop import table, tools
+from tests.interop import served, table, tools
 from tests.interop.bench import Bench
+
+_SHOWN_MAX = 20
 
 
 def main():
@@ -24,8 +27,10 @@ def main():
     parser.add_argument("--json", type=Path, help="write the run to this file, too")
     parser.add_argument("--short", action="store_true", help="small logs only")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         bench = Bench(folder, short=given.short)
+        if not given.short:
+            bench.served = stack.enter_context(served.logs(bench.folder / "served"))
         rows = []
         for name in given.tool or tools.NAMES:
             began = time.monotonic()
@@ -36,9 +41,11 @@ def main():
     if given.json:
         given.json.write_text(json.dumps([row.plain() for row in rows], indent=1) + "\n", "utf-8")
     wrong = [(row, one) for row in rows for one in row.wrong]
-    for row, one in wrong:
+    for row, one in wrong[:_SHOWN_MAX]:
         said = "accepted" if one.said else "rejected"
         print(f"WRONG: {row.tool}, {row.given}: {said} {one.what}: {one.why}")
+    if len(wrong) > _SHOWN_MAX:
+        print(f"... and {len(wrong) - _SHOWN_MAX} more; --json has them all")
     return 1 if wrong else 0
 
 

@@ -62,7 +62,7 @@ class Row:
             "spoilt": len(self.rejected), "rejected": sum(not one.said for one in self.rejected),
             "wrong": [{"what": one.what, "said": one.said, "why": one.why} for one in self.wrong],
             "lax": {one.what: one.lax for one in self.rejected if one.lax and one.said},
-            "spoilt_how": sorted({one.what for one in self.rejected}),
+            "because": {one.what: one.why[:160] for one in self.rejected if not one.said},
         }  # fmt: skip
 
 

@@ -105,8 +105,8 @@ def verdicts(bench):
                 )
         yield from signatures(go, 100 if bench.short else 1000)
         if bench.served:
-            for what, at, key, right in bench.served:
-                told = go.ask(op="log", at=at, key=key)
+            for what, at, key, kept, right in bench.served:
+                told = go.ask(op="grown" if kept else "log", at=at, key=key, note=_text(kept))
                 yield Verdict(
                     "the log as a running service serves it, over HTTP",
                     what,

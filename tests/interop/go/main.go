@@ -13,12 +13,12 @@ import (
 )
 
 type question struct {
-	Op   string `json:"op"`
-	At   string `json:"at"`   // a folder, or the address of a log that is served
-	Key  string `json:"key"`  // a verifier key, or a signer's to sign with
-	Note []byte `json:"note"` // a note, or the text of one
-	Path string `json:"path"`
-	Size int64  `json:"size"`
+	Op     string `json:"op"`
+	At     string `json:"at"`   // a folder, or the address of a log that is served
+	Key    string `json:"key"`  // a verifier key, or a signer's to sign with
+	Note   []byte `json:"note"` // a note, or the text of one
+	Path   string `json:"path"`
+	Number int64  `json:"number"`
 }
 
 type answer struct {
@@ -36,7 +36,7 @@ type answer struct {
 var ops = map[string]func(question, *answer) error{
 	"log":        checkLog,
 	"grown":      checkGrown,
-	"prove":      proveGrown,
+	"prove":      proveEntry,
 	"note":       openNote,
 	"sign":       signNote,
 	"key":        readKey,

@@ -185,8 +185,8 @@ func checkGrown(asked question, told *answer) error {
 	return tlog.CheckTree(proof, tree.N, tree.Hash, kept.N, kept.Hash)
 }
 
-// proveGrown returns the proof that a log extends its first entries.
-func proveGrown(asked question, told *answer) error {
+// proveEntry returns the hashes that prove one entry to be in a log.
+func proveEntry(asked question, told *answer) error {
 	at := files(asked.At)
 	signed, err := at.read("checkpoint")
 	if err != nil {
@@ -196,7 +196,7 @@ func proveGrown(asked question, told *answer) error {
 	if err != nil {
 		return err
 	}
-	proof, err := tlog.ProveTree(tree.N, asked.Size, tlog.TileHashReader(tree, tiles{at}))
+	proof, err := tlog.ProveRecord(tree.N, asked.Number, tlog.TileHashReader(tree, tiles{at}))
 	for _, hash := range proof {
 		told.Hashes = append(told.Hashes, hash[:])
 	}

@@ -1,0 +1,70 @@
+"""OpenSSL's `ts -verify`: tokens of timestamping authorities in a pack, as docs/evidence-format.md section 12 says.
+
+head -3 checkpoints/<m> > text
+openssl ts -verify -data text -in time/<m>.<name>.tsr -CAfile trust/<name>.pem
+"""
+
+from __future__ import annotations
+
+import re
+
+from tests.interop import openssl, spoiling
+from tests.interop.places import last_line, run
+from tests.interop.table import NotHereError, Verdict
+
+NAME = "openssl ts"
+_ROW = "tokens over checkpoints: ts -verify"
+
+
+def find(bench):
+    version = openssl.find(bench)
+    if not _tokens(bench):
+        raise NotHereError("the pack of an event has no tokens: nothing here asks an authority yet")
+    return version
+
+
+def _tokens(bench):
+    return [path for path in bench.event.files if path.startswith("time/")]
+
+
+def verdicts(bench):
+    scratch = bench.folder / "tokens"
+    scratch.mkdir()
+    files = bench.event.files
+    for path in _tokens(bench):
+        size, name = re.fullmatch(r"time/(\d+)\.(.+)\.tsr", path).groups()
+        text = b"".join(files[f"checkpoints/{size}"].splitlines(keepends=True)[:3])
+        token, root = files[path], files[f"trust/{name}.pem"]
+        others = [
+            data for other, data in files.items() if other.startswith("trust/") and data != root
+        ]
+        yield Verdict(_ROW, path, True, *verify(scratch, text, token, root))
+        yield Verdict(
+            _ROW,
+            f"{path}, another text",
+            False,
+            *verify(scratch, spoiling.flipped(text), token, root),
+        )
+        yield Verdict(_ROW, f"{path}, cut short", False, *verify(scratch, text, token[:-1], root))
+        yield Verdict(
+            _ROW,
+            f"{path}, a bit of its signature",
+            False,
+            *verify(scratch, text, spoiling.flipped(token, -8), root),
+        )
+        for other in others:
+            yield Verdict(
+                _ROW,
+                f"{path}, another authority's root",
+                False,
+                *verify(scratch, text, token, other),
+            )
+
+
+def verify(scratch, text, token, root):
+    for name, data in (("text", text), ("token", token), ("root", root)):
+        (scratch / name).write_bytes(data)
+    done = run(
+        "openssl", "ts", "-verify", "-data", scratch / "text", "-in", scratch / "token", "-CAfile", scratch / "root"
+    )  # fmt: skip
+    return done.returncode == 0, last_line(done.stderr or done.stdout)
