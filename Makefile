@@ -52,7 +52,7 @@ sim: $(VENV)/dev.stamp ## SEEDS=10000 histories in virtual time, with faults, re
 interop: $(VENV)/dev.stamp ## verifiers that we did not write read what we write, true and spoilt: a table; TOOL=xmod, JSON=file
 	@$(BIN)/python -m tests.interop $(foreach tool,$(TOOL),--tool $(tool)) $(if $(JSON),--json $(JSON))
 
-bench: $(VENV)/dev.stamp ## CPU and memory of our worker, a naive one and a bare C loop; the store's scripts beside ZADD
+bench: $(VENV)/dev.stamp ## CPU and memory of our worker, a naive one and a bare C loop; the store's scripts beside ZADD; verifying large packs
 	@$(BIN)/python -m loadtests.bench $(BENCH)
 
 load: $(VENV)/dev.stamp ## locust's viewers against a service of its own, for a minute

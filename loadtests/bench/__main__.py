@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtests.bench import store, worker
+from loadtests.packs import verifying
 from streamcount import __version__
 from streamcount.limits import TooFewFilesError, require_open_files
 
@@ -71,6 +72,28 @@ def store_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
+def verifying_table(rows: list[dict[str, Any]]) -> Table:
+    """Return what verifying costs, and what a pack weighs."""
+    table = Table(
+        "viewers", "event s", "heartbeats", "verified in s", "CPU s", "CPU us a heartbeat",
+        "MiB at most", "pack MB", "bytes a heartbeat",
+        box=box.SIMPLE,
+    )  # fmt: skip
+    for row in rows:
+        table.add_row(
+            f"{row['viewers']:,}",
+            f"{row['seconds']:,}",
+            f"{row['heartbeats']:,}",
+            f"{row['took_s']:.1f}",
+            f"{row['cpu_s']:.1f}",
+            f"{row['cpu_s'] / row['heartbeats'] * 1e6:.3f}",
+            f"{row['memory_bytes'] / 2**20:.0f}",
+            f"{row['pack_bytes'] / 1e6:.1f}",
+            f"{row['pack_bytes'] / row['heartbeats']:.3f}",
+        )
+    return table
+
+
 async def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure what was asked for."""
     result: dict[str, Any] = {
@@ -89,20 +112,33 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
         ]
         result["store"] = await store.compare(sizes, told)
         console.print(store_table(result["store"]))
+    if options.only in {"all", "verify"}:
+        sizes = [size for size in verifying.SIZES if size <= options.viewers]
+        result["verify"] = await verifying.compare(sizes, options.event_seconds, told)
+        console.print(verifying_table(result["verify"]["rows"]))
+        if (exponent := result["verify"]["exponent"]) is not None:
+            console.print(
+                f"CPU of verifying grows with heartbeats to the power of {exponent:.2f}\n"
+            )
     return result
 
 
 def main() -> int:
     """Read the options, measure, print."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--only", choices=["all", "worker", "store"], default="all")
+    parser.add_argument("--only", choices=["all", "worker", "store", "verify"], default="all")
     parser.add_argument("--connections", type=int, default=3000, help="viewers of each server")
     parser.add_argument("--seconds", type=float, default=10, help="time each server is measured")
-    parser.add_argument("--viewers", type=int, default=10_000_000, help="largest size of the store")
+    parser.add_argument(
+        "--viewers", type=int, default=10_000_000, help="largest size of the store, and of a pack"
+    )
+    parser.add_argument(
+        "--event-seconds", type=int, default=600, help="length of the events that are verified"
+    )
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
-    if options.connections < 2 or options.seconds <= 0:
-        parser.error("--connections must be 2 at least, --seconds more than 0")
+    if options.connections < 2 or options.seconds <= 0 or options.event_seconds < 1:
+        parser.error("--connections must be 2 at least, --seconds more than 0, --event-seconds 1")
     if sys.platform != "linux":
         console.print("bench reads /proc, so it needs Linux")
         return 1
