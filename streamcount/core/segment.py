@@ -54,6 +54,10 @@ def inflate(stored: bytes, body_bytes: int) -> bytes:
     Raises:
         SegmentError: the stored bytes are no such body, or not just one.
     """
+    # A stream may be padded without end by blocks that hold nothing.
+    if len(stored) > body_bytes + body_bytes // 1000 + 64:
+        msg = f"a stored body of {len(stored)} bytes, for {body_bytes}"
+        raise SegmentError(msg)
     unpacker = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
         body = unpacker.decompress(stored, body_bytes + 1)

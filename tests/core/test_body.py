@@ -75,7 +75,22 @@ def test_stored_body_inflates_to_itself(body):
 def test_a_bomb_is_not_inflated():
     bomb = segment.deflate(bytes(50_000_000))
     with pytest.raises(segment.SegmentError, match="exactly 1000 bytes"):
-        segment.inflate(bomb, 1000)
+        segment.inflate(bomb, 100_000)
+
+
+def test_a_body_padded_with_empty_blocks_is_not_inflated():
+    body = bytes(range(256)) * 20
+    packed = segment.deflate(body)
+    empty = b"\x00\x00\x00\xff\xff"
+    assert segment.inflate(empty + packed, len(body)) == body
+    with pytest.raises(segment.SegmentError, match="a stored body of"):
+        segment.inflate(empty * 100 + packed, len(body))
+
+
+@pytest.mark.parametrize("size", [1, 2, 63, 64, 1000, 100_000, 3_000_000])
+def test_no_body_that_we_store_is_longer_than_the_format_allows(size):
+    body = np.random.default_rng(size).bytes(size)
+    assert segment.inflate(segment.deflate(body), size) == body
 
 
 @pytest.mark.parametrize(
