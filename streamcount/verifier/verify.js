@@ -100,8 +100,8 @@ async function readLog(contents, key, result, progress) {
       for (const bytes of await contents.entries(bundle)) {
         log.add(readEntry(bytes, log.count));
         if (log.count === 1) {
-          if (log.event.origin !== key.name || log.event.key !== key.text) deny("event_key", "entry 0");
           tellDefinition(log.definition, result);
+          if (log.event.origin !== key.name || log.event.key !== key.text) deny("event_key", "entry 0");
         }
       }
     }

@@ -4,22 +4,7 @@ import { openSync, readSync, fstatSync, closeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { load } from "./load.mjs";
 
-const { verifyPack } = load("verifyPack");
-const TOLD = [
-  "outcome", "where", "stage", "origin", "key", "size", "root", "event_id", "kind", "title", "window", "first_tick",
-  "last_tick", "close", "peak", "peak_tick", "peak_last_tick", "live_peak", "live_peak_tick", "uniques", "excluded",
-  "exclusions", "heartbeats", "late", "claimed_count", "platform", "platforms_unread", "gaps", "claim", "superseded",
-  "notes", "levels",
-];
-
-// Sums may be above 2^53: written as the numbers that they are.
-function told(result) {
-  const few = Object.fromEntries(TOLD.filter((key) => result[key] !== undefined).map((key) => [key, result[key]]));
-  if (result.figures && !result.claim) few.figures = { ...result.figures, curves: undefined, named: undefined };
-  const text = JSON.stringify(few, (_, value) => (typeof value === "bigint" ? `#big#${value}` : value));
-  return text.replace(/"#big#(\d+)"/g, "$1");
-}
-
+const { verifyPack, reportOf } = load("verifyPack", "reportOf");
 for await (const line of createInterface({ input: process.stdin })) {
   if (line.trim() === "") continue;
   const asked = JSON.parse(line);
@@ -34,5 +19,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   const given = { key: asked.key ?? null, checkpoints: asked.checkpoints ?? [], sheet: null };
   const result = await verifyPack({ size, read }, given);
   closeSync(file);
-  process.stdout.write(told(result) + "\n");
+  process.stdout.write(reportOf(result) + "\n");
 }
