@@ -1,7 +1,9 @@
 """A verifier in one HTML file, for those who judge: no network, no installation.
 
 It was written from docs/evidence-format.md alone and shares no code with ours. The parts stand beside
-this file; here they become one page. Its policy lets nothing run or load but what was in it when it was made.
+this file; here they become one page.
+
+Its policy lets nothing run or load but what was in it when it was made.
 """
 
 from __future__ import annotations
