@@ -60,7 +60,7 @@ def parse_path(path: str) -> tuple[str, int, int]:
             msg = f"not the path of a tile: {path[:80]!r}"
             raise TileError(msg)
         width = int(width_text)
-    known = head == "entries" or re.fullmatch("0|[1-9][0-9]?", head)
+    known = head == "entries" or re.fullmatch("[0-9]|[1-5][0-9]|6[0-3]", head)
     if not known or tile_path(head, int(digits), width) != path or not 0 < width <= WIDTH:
         msg = f"not the path of a tile: {path[:80]!r}"
         raise TileError(msg)

@@ -100,7 +100,7 @@ def test_path_of_a_tile_reads_back(number, width, level):
     [
         "tile/0/00", "tile/0/1000", "tile/0/x000/001", "tile/0/001.p/0", "tile/0/001.p/256",
         "tile/0/001.p/257", "tile/0/001.p/01", "tile/0/../001", "tile/x/001", "tile/00/001",
-        "tile/0/001/", "tile/0", "", "tile/0/٠٠١", "checkpoint",
+        "tile/0/001/", "tile/0", "", "tile/0/٠٠١", "checkpoint", "tile/64/001", "tile/99/001", "tile/100/001",
     ],
 )  # fmt: skip
 def test_another_path_is_refused(path):
