@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 from dataclasses import dataclass, field
+
+_TOLD_MAX = 200
 
 
 class NotHereError(Exception):
@@ -41,6 +44,11 @@ class Row:
     def wrong(self):
         return [one for one in (*self.accepted, *self.rejected) if one.wrong]
 
+    @property
+    def lax(self):
+        """Why each input was accepted that is spoilt, and was known to be."""
+        return [one.lax for one in self.rejected if one.said and one.lax]
+
     def cells(self):
         """Tool, version, input; of what was true how much was accepted, of what was spoilt how much rejected."""
         if self.absent:
@@ -61,8 +69,8 @@ class Row:
             "true": len(self.accepted), "accepted": sum(one.said for one in self.accepted),
             "spoilt": len(self.rejected), "rejected": sum(not one.said for one in self.rejected),
             "wrong": [{"what": one.what, "said": one.said, "why": one.why} for one in self.wrong],
-            "lax": {one.what: one.lax for one in self.rejected if one.lax and one.said},
-            "because": {one.what: one.why[:160] for one in self.rejected if not one.said},
+            "lax": dict(collections.Counter(self.lax)),
+            "because": dict(list({one.what: one.why[:160] for one in self.rejected if not one.said}.items())[:_TOLD_MAX]),
         }  # fmt: skip
 
 

@@ -30,4 +30,4 @@ def run(name, bench):
 
 def excused(verdict, known):
     why = next((why for what, why in known.items() if re.fullmatch(what, verdict.what)), "")
-    return dataclasses.replace(verdict, lax="" if verdict.right else why)
+    return dataclasses.replace(verdict, lax="" if verdict.right else verdict.lax or why)

@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from streamcount.tlog import note
-from tests.interop import spoiling
+from tests.interop import differing, spoiling
 from tests.interop.places import HERE, Driver, environment, last_line, run
 from tests.interop.table import NotHereError, Verdict
 
@@ -104,6 +104,7 @@ def verdicts(bench):
                     told["why"],
                 )
         yield from signatures(go, 100 if bench.short else 1000)
+        yield from differing.verdicts(go, 300 if bench.short else 20_000)
         if bench.served:
             for what, at, key, kept, right in bench.served:
                 told = go.ask(op="grown" if kept else "log", at=at, key=key, note=_text(kept))
