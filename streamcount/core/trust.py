@@ -95,6 +95,9 @@ def parse_trust(given: object) -> Trust:
     fields.done()
     if len({one.name for one in witnesses}) != len(witnesses):
         raise EventError("event.trust.witnesses: two witnesses have the same name")
+    # What a witness signs does not say its name, so one key under two names would be counted as two.
+    if len({one.key.split("+", 2)[2] for one in witnesses}) != len(witnesses):
+        raise EventError("event.trust.witnesses: two witnesses have the same key")
     if len({one.name for one in authorities}) != len(authorities):
         raise EventError("event.trust.authorities: two authorities have the same name")
     if quorum > len(witnesses) or (quorum == 0) != (not witnesses):

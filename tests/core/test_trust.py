@@ -13,7 +13,10 @@ from streamcount.tlog import note
 
 POINT = note.Signer("w", bytes(32)).verifier.public
 KEY = note.Verifier("witness.example/w1", POINT, note.COSIGNATURE).vkey()
-OTHER = note.Verifier("witness.example/w2", POINT, note.COSIGNATURE).vkey()
+OTHER = note.Verifier(
+    "witness.example/w2", note.Signer("w", bytes([1]) * 32).verifier.public, note.COSIGNATURE
+).vkey()
+TWIN = note.Verifier("witness.example/w2", POINT, note.COSIGNATURE).vkey()
 ROOT = base64.b64encode(bytes(range(32))).decode()
 FULL = {
     "witnesses": [{"key": KEY, "url": "https://witness.example"}, {"key": OTHER, "url": ""}],
@@ -46,6 +49,7 @@ AUTHORITY = FULL["authorities"][0]
         ({"witnesses": {}}, "witnesses: must be a list of at most 8"),
         ({"witnesses": [WITNESS] * 9}, "witnesses: must be a list of at most 8"),
         ({"witnesses": [WITNESS] * 2}, "two witnesses have the same name"),
+        ({"witnesses": [WITNESS, {"key": TWIN, "url": ""}]}, "two witnesses have the same key"),
         ({"witnesses": [7]}, r"witnesses\[0\]: must be an object"),
         ({"witnesses": [{"key": note.Verifier("w", POINT).vkey()}]}, "key of type 04"),
         ({"witnesses": [{"key": "w " + KEY}]}, "key of type 04"),

@@ -273,7 +273,7 @@ def definitions(draw):
 
 RULES_BESIDE_THE_SCHEMA = (
     "2 x interval", "planned_end: must be later", "the same id", "the same platform and video",
-    "no stream has a platform", "have the same name", "event.trust.quorum",
+    "no stream has a platform", "have the same name", "have the same key", "event.trust.quorum",
 )  # fmt: skip
 
 

@@ -517,10 +517,14 @@ const isListWithNames = (shape, what, limit, nameOf) => (value) => {
 };
 
 const TRUST = {
-  witnesses: isListWithNames(WITNESS, 'a witness', 8, (witness) => witness.key.split('+', 1)[0]),
+  witnesses: (value) => isWitnesses(value) && haveOwnKeys(value),
   quorum: isNatural,
   authorities: isListWithNames(AUTHORITY, 'an authority', 4, (authority) => authority.name),
 };
+
+/** "names all different, and public keys, too" */
+const isWitnesses = isListWithNames(WITNESS, 'a witness', 8, (witness) => witness.key.split('+', 1)[0]);
+const haveOwnKeys = (list) => new Set(list.map((witness) => toHex(parseKey(witness.key, 4).publicKey))).size === list.length;
 
 /** "0 if and only if there are none, at most as many as there are" */
 function isTrust(value) {
