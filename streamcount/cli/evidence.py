@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
+from streamcount.cli.parquet import export_parquet
 from streamcount.cli.report import LangOption, chosen, phases, report
 from streamcount.cli.show import bar, bar_of_phases
 from streamcount.cli.terminal import (
@@ -28,11 +30,21 @@ from streamcount.notary.reading import ArchiveError, ArchiveReader
 from streamcount.words import Catalogue
 
 
+class Format(StrEnum):
+    """What an event can be exported as."""
+
+    PACK = "pack"
+    PARQUET = "parquet"
+
+
 def export_command(
     event_id: Annotated[str, typer.Argument(metavar="EVENT")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The pack to write.")
+        Path | None, typer.Option("--output", "-o", help="The pack or the folder to write.")
     ] = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="An evidence pack, or Parquet files for SQL.")
+    ] = Format.PACK,
     data: DataOption = None,
 ) -> None:
     """Write an evidence pack of an event's log, from the data directory; no service needs to run.
@@ -44,6 +56,11 @@ def export_command(
     try:
         if not EVENT_ID.fullmatch(event_id) or not folder.is_dir():
             fail(f"there is no event {event_id} in {folder.parent}")
+        if form is Format.PARQUET:
+            made = output or Path(f"{event_id}.parquet")
+            export_parquet(ArchiveReader(folder), made)
+            out.print(f"Parquet files written to {made}")
+            return
         if pack.is_dir():
             fail(
                 f"--output: {pack} is a folder; name the file to write, such as {pack / event_id}.zip"

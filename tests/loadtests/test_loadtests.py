@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def command(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=300, check=False
     )
 
 
