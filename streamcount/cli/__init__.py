@@ -15,6 +15,7 @@ import typer
 
 from streamcount import __version__
 from streamcount.cli.backup import backup
+from streamcount.cli.documents import report_command
 from streamcount.cli.event import event_app
 from streamcount.cli.evidence import export_command, verify_command
 from streamcount.cli.follow import adopt_command, follow
@@ -47,6 +48,7 @@ app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command()(verifier)
 app.command("parquet")(parquet_command)
+app.command("report")(report_command)
 app.command()(follow)
 app.command("adopt")(adopt_command)
 app.command()(backup)

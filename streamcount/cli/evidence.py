@@ -89,7 +89,7 @@ def verify_command(
     Exit status 0: it holds. 1: it does not, and the first thing wrong is named. 2: it cannot be read.
     """
     words = chosen(lang)
-    given = _key_text(key, words)
+    given = key_text(key, words)
     kept = []
     for path in checkpoint or []:
         try:
@@ -110,7 +110,8 @@ def verify_command(
     raise typer.Exit(findings.exit_code)
 
 
-def _key_text(key: str | None, words: Catalogue) -> str | None:
+def key_text(key: str | None, words: Catalogue) -> str | None:
+    """Return the key that was given, or that the file that was given holds."""
     if key is None or "+" in key:
         return key
     try:

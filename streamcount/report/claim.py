@@ -101,12 +101,19 @@ def hero(content: Content, figures: Figures) -> Hero:
         return Hero(say("report_interim"), say("report_interim_about"), ())
     caption = say(f"report_caption_{content.definition['claimed_count']}")
     lines = [title(content.definition["organiser"], figures)]
-    if (at := claim["instant"]) is not None:
+    at, told = claim["instant"], claim["platform"]
+    if content.definition["claimed_count"] == "platform":
+        if told["peak_ms"] is not None:
+            asked = figures.moment(told["peak_ms"] // 1000)
+            zone = figures.words.ltr(figures.zone)
+            lines.append(say("report_when_asked", when=asked, zone=zone))
+        lines.append(say("report_beside", n=figures.number(content.figures["peak"])))
+    elif at is None:
+        lines.append(say("report_no_instant"))
+    if at is not None:
         local = {"since": figures.stamp(at["local"]), "until": figures.stamp(at["until_local"])}
         utc = {"since": figures.stamp(at["utc"]), "until": figures.stamp(at["until_utc"])}
         lines += [say("report_when_held", **local), say("report_when_held_utc", **utc)]
-    elif content.definition["claimed_count"] == "proven":
-        lines.append(say("report_no_instant"))
     return Hero(figures.number(claim["value"]), caption, tuple(line for line in lines if line))
 
 
@@ -304,7 +311,7 @@ def origins(listed: list[str], figures: Figures) -> str:
         say("report_origins_none") if one == "none" else figures.own(one) for one in listed[:6]
     ]
     more = [say("report_more", n=figures.number(len(listed) - 6))] if len(listed) > 6 else []
-    return " · ".join([*shown, *more])
+    return "\n".join([*shown, *more])
 
 
 def profile(content: Content, figures: Figures) -> list[Block]:

@@ -29,11 +29,12 @@ class NoReportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One step of trust: L1, L2 or L3; and the code of what it rests on, or of why it is missing."""
+    """One step of trust: L1, L2 or L3; the codes of what it rests on; who saw or timed the log."""
 
     name: str
     reached: bool
-    why: str
+    rests: tuple[str, ...]
+    who: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,10 @@ class Content:
     course: tuple[Told, ...]
     curve: Counts | None
     sheet_sha256: str
+    # Tokens that are attached: the size of the checkpoint, and the authority's name.
+    tokens: tuple[tuple[int, str], ...] = ()
+    # A character that had to be replaced, as it stands now; empty when there is none.
+    unshown: str = ""
 
     @property
     def rehearsal(self) -> bool:
@@ -165,8 +170,15 @@ def _superseded(claims: list[tuple[int, dict[str, Any]]]) -> tuple[Superseded, .
 
 
 def _levels(findings: Findings) -> tuple[Level, ...]:
-    """Return the levels; one that the verification does not speak of is not reached."""
-    return (Level("L1", True, "key_outside" if findings.key_from_outside else "key_inside"),)
+    """Return the levels; a pack that holds has L1."""
+    plain = findings.as_dict()
+    key = "key_given" if findings.key_from_outside else "key_own"
+    rests = {"L1": [key]} | plain.get("rests_on", {})
+    who = {"L2": plain.get("witnesses", []), "L3": plain.get("authorities", [])}
+    return tuple(
+        Level(name, name in rests, tuple(rests.get(name, ())), tuple(who.get(name, ())))
+        for name in LEVELS
+    )
 
 
 def _curve(ticks: list[tuple[int, int, int]], window: int) -> Counts | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streamcount.report.blocks import Block, Bullets, Code, Heading, Paragraph, Rows, Table
+from streamcount.report.blocks import Block, Bullets, Code, Heading, Paragraph, Rows
 from streamcount.report.content import Content
 from streamcount.report.figures import Figures
 
@@ -33,15 +33,13 @@ def gaps(content: Content, figures: Figures) -> list[Block]:
 def levels(content: Content, figures: Figures) -> list[Block]:
     """Return which levels are reached, and whose word each rests on."""
     say = figures.words.say
-    rows = [
-        (
-            say(f"report_level_{level.name.lower()}"),
-            say("report_level_reached" if level.reached else "report_level_missing")
-            + " "
-            + say(f"report_level_why_{level.why}"),
-        )
-        for level in content.levels
-    ]
+    rows = []
+    for level in content.levels:
+        told = [say("report_level_reached" if level.reached else "report_level_missing")]
+        told += [say(f"report_rests_{code}") for code in level.rests]
+        if level.who:
+            told.append(say("report_level_who", names=" · ".join(map(figures.own, level.who))))
+        rows.append((say(f"report_level_{level.name.lower()}"), " ".join(told)))
     return [Heading(say("report_head_levels")), Rows(tuple(rows))]
 
 
@@ -60,13 +58,17 @@ def superseded(content: Content, figures: Figures) -> list[Block]:
     say = figures.words.say
     if not content.superseded:
         return []
-    rows = [
-        (figures.number(one.number), figures.number(one.value), figures.own(one.reason))
+    items = [
+        say(
+            "report_superseded_one",
+            n=figures.number(one.number),
+            n_value=figures.number(one.value),
+            why=figures.own(one.reason),
+        )
         for one in content.superseded[::-1][:_SUPERSEDED_SHOWN]
     ]
-    head = (say("report_superseded_entry"), say("report_superseded_value"), say("report_reason"))
     about = say("report_superseded_about", n=figures.number(len(content.superseded)))
-    return [Heading(say("report_head_superseded")), Paragraph(about), Table(head, tuple(rows), 9)]
+    return [Heading(say("report_head_superseded")), Paragraph(about), Bullets(tuple(items))]
 
 
 def fingerprint(content: Content, figures: Figures) -> list[Block]:
@@ -97,9 +99,21 @@ def checking(content: Content, figures: Figures) -> list[Block]:
     key = content.fingerprint.key if content.fingerprint.key_from_outside else "KEY"
     language = " --lang ar" if figures.words.language == "ar" else ""
     command = f"streamcount verify PACK.zip --key '{figures.plain(key)}'{language}"
-    return [
+    blocks: list[Block] = [
         Heading(say("report_head_checking")),
         Code(say("report_check_program"), command),
         Code(say("report_check_page"), "streamcount verifier -o verifier.html"),
-        Paragraph(say("report_check_attached")),
     ]
+    if content.tokens:
+        size, name = content.tokens[-1]
+        lines = [
+            f"head -3 checkpoints-{size}.txt > text",
+            f"openssl ts -verify -data text -in time-{size}.{name}.tsr -CAfile trust-{name}.pem",
+        ]
+        blocks.append(Code(say("report_check_tokens"), " && ".join(lines)))
+    if content.claim is not None:
+        blocks.append(Paragraph(say("report_check_attached")))
+    blocks.append(Paragraph(say("report_check_described")))
+    if content.unshown:
+        blocks.append(Paragraph(say("report_glyphs", example=figures.own(content.unshown))))
+    return blocks

@@ -33,7 +33,8 @@ def cover_letter(content: Content, figures: Figures) -> Document:
     claim = content.claim
     value = figures.number(claim["value"] if claim else None)
     blocks: list[Block] = [
-        Rows(((say("report_letter_to"), ""), (say("report_letter_date"), ""))),
+        Blank(say("report_letter_to"), 2),
+        Blank(say("report_letter_date"), 1),
         Paragraph(say("report_cover_greeting")),
         Paragraph(
             say("report_cover_submit", value=value) if claim else say("report_cover_interim")

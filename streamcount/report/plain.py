@@ -65,4 +65,4 @@ def _cells(cells: tuple[str, ...]) -> str:
 
 
 def _safe(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", text)
+    return _MARKUP.sub(r"\\\1", text).replace("\n", " · ")

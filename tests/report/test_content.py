@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from logs_told import KEY, OPENED, claim_of, definition, entries, entry, findings
 
 from streamcount.core import canonical
 from streamcount.evidence.fault import FaultError
 from streamcount.report.content import NoReportError, content
+from tests.report.logs_told import KEY, OPENED, claim_of, definition, entries, entry, findings
 
 
 def test_the_claim_is_the_latest_and_its_bytes_are_those_of_the_log():

@@ -7,7 +7,6 @@ import re
 
 import pypdf
 import pytest
-from logs_told import KEY, OPENED, claim_of, definition, entries, findings
 
 from streamcount.core import canonical
 from streamcount.report.blocks import Blank, Hero
@@ -19,6 +18,7 @@ from streamcount.report.logbook import ROWS_MAX, incident_list, log_book
 from streamcount.report.pages import Attachment, pages
 from streamcount.report.plain import markdown
 from streamcount.words import catalogue
+from tests.report.logs_told import KEY, OPENED, claim_of, definition, entries, findings
 
 MAKERS = {
     "claim": claim_document,
