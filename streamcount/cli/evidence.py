@@ -27,6 +27,7 @@ from streamcount.core.event import EVENT_ID
 from streamcount.evidence.bundle import export
 from streamcount.evidence.verify import verify
 from streamcount.notary.reading import ArchiveError, ArchiveReader
+from streamcount.tlog import note
 from streamcount.words import Catalogue
 
 
@@ -78,6 +79,12 @@ def verify_command(
         str | None,
         typer.Option(help="The log's key as agreed beforehand, or a file that holds it."),
     ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file sheet.txt as it was kept when it was signed; it names the key."
+        ),
+    ] = None,
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A checkpoint kept during the event; may be repeated.")
     ] = None,
@@ -90,18 +97,14 @@ def verify_command(
     """
     words = chosen(lang)
     given = key_text(key, words)
-    kept = []
-    for path in checkpoint or []:
-        try:
-            kept.append(path.read_bytes())
-        except OSError as error:
-            name = words.ltr(shown(path))
-            said = words.say("verify_wrong_file", name=name, detail=_why(error, words))
-            fail(Text(said, style="bold red"), 2)
+    agreed = None if sheet is None else _read(sheet, words)
+    kept = [_read(path, words) for path in checkpoint or []]
     limits = load_settings(PackLimits)
     with bar_of_phases(err) as progress:
         tell = phases(progress, words)
-        findings = verify(pack, key=given, checkpoints=kept, limits=limits, progress=tell)
+        findings = verify(
+            pack, key=given, sheet=agreed, checkpoints=kept, limits=limits, progress=tell
+        )
     if as_json:
         print(json.dumps(findings.as_dict()))
     else:
@@ -118,6 +121,17 @@ def key_text(key: str | None, words: Catalogue) -> str | None:
         return Path(key).read_text("utf-8", "replace")
     except OSError as error:
         said = words.say("verify_no_key", name=words.ltr("--key"), detail=_why(error, words))
+        fail(Text(said, style="bold red"), 2)
+
+
+def _read(path: Path, words: Catalogue) -> bytes:
+    """Return a file that was kept, or its beginning if it is longer than anything of ours."""
+    try:
+        with path.open("rb") as file:
+            return file.read(note.NOTE_BYTES_MAX + 1)
+    except OSError as error:
+        name = words.ltr(shown(path))
+        said = words.say("verify_wrong_file", name=name, detail=_why(error, words))
         fail(Text(said, style="bold red"), 2)
 
 

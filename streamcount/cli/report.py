@@ -25,6 +25,7 @@ from streamcount.words import LANGUAGES, Catalogue, catalogue
 _GAPS_SHOWN: Final = 20
 _REASONS_SHOWN: Final = 3
 _OPTIONS: Final = {"key": "--key", "history": "--checkpoint"}
+_SHEET: Final = "--sheet"
 
 
 class Language(StrEnum):
@@ -127,10 +128,17 @@ def report(findings: Findings, words: Catalogue) -> Iterator[Text]:
             "verify_key_outside" if findings.key_from_outside else "verify_key_inside"
         )
         lines.add("key", words.say("verify_key", key=words.ltr(shown(findings.key)), whose=whose))
+    if findings.sheet_sha256 is not None:
+        whose = words.say(
+            "verify_sheet_outside" if findings.sheet_from_outside else "verify_sheet_inside"
+        )
+        name = words.ltr(findings.sheet_sha256)
+        lines.add("sheet", words.say("verify_sheet", name=name, whose=whose))
     for line in lines.lines:
         yield Text(mark + line)
     for code in findings.unchecked:
-        what = words.say(f"verify_unchecked_{code}", option=words.ltr(_OPTIONS.get(code, "")))
+        option, sheet = words.ltr(_OPTIONS.get(code, "")), words.ltr(_SHEET)
+        what = words.say(f"verify_unchecked_{code}", option=option, option_sheet=sheet)
         yield Text(mark + words.say("verify_not_checked", what=what), style="yellow")
 
 

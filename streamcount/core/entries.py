@@ -59,6 +59,7 @@ class EventEntry:
     """The agreed definition, the log's origin and key, and the program that wrote it.
 
     `pseudonym_key_sha256`: by which a copy of the key that makes pseudonyms can be told from another.
+    `sheet_sha256`: of the sheet that was there to be signed.
     """
 
     type: ClassVar[str] = "event"
@@ -68,6 +69,7 @@ class EventEntry:
     origin: str
     software: str
     pseudonym_key_sha256: bytes
+    sheet_sha256: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -60,6 +60,10 @@ class Log(Protocol):
         """Yield entries `start` to `end - 1` with their stored bodies."""
         ...
 
+    def papers(self) -> Mapping[str, bytes]:
+        """Return the sheet and the authorities' roots, by their names, in a pack's order."""
+        ...
+
     def leaves(self, size: int) -> Sequence[bytes]:
         """Return the leaf hashes of the first `size` entries."""
         ...
@@ -90,6 +94,8 @@ def _write(log: Log, pack: PackWriter, progress: Callable[[int, int], None]) -> 
     signed, verifier = log.signed, log.signer.verifier
     pack.add("README.txt", README.encode())
     pack.add("log.vkey", f"{verifier.vkey()}\n".encode())
+    for name, paper in log.papers().items():
+        pack.add(name, paper)
     pack.add("checkpoint", signed)
     for path, tile in tiles.tree_tiles(log.leaves(point.size)):
         pack.add(path, tile)

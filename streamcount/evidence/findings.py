@@ -13,7 +13,8 @@ from streamcount.evidence.fault import FaultError
 NOT_CHECKED: Final = {
     "key": (
         "who made it, and when: the key was taken from the pack itself, so this shows only that "
-        "the pack is consistent with itself; give the key agreed beforehand with --key"
+        "the pack is consistent with itself; the key stands on the sheet that was signed before the "
+        "opening: give it with --key, or the sheet with --sheet"
     ),
     "history": (
         "that this is the history shown during the event: give checkpoints kept then with "
@@ -55,6 +56,7 @@ class Findings:
     origin: str | None = None
     key: str | None = None
     key_from_outside: bool = False
+    sheet_from_outside: bool = False
     checkpoints_from_outside: int = 0
     course: Course | None = None
     timeline: Timeline | None = None
@@ -62,6 +64,9 @@ class Findings:
     root: str | None = None
     heartbeats: int = 0
     late: int = 0
+    # The text of the sheet, and its hash in hexadecimal, once the sheet is known to be the log's.
+    sheet: str | None = None
+    sheet_sha256: str | None = None
     # Registered viewers whose bits are not counted any more.
     excluded: int = 0
     # Codes, keys of NOT_CHECKED and OF_PLATFORMS.
@@ -97,6 +102,9 @@ class Findings:
             "origin": self.origin,
             "key": self.key,
             "key_from_outside": self.key_from_outside,
+            "sheet": self.sheet,
+            "sheet_sha256": self.sheet_sha256,
+            "sheet_from_outside": self.sheet_from_outside,
             "checkpoints_from_outside": self.checkpoints_from_outside,
             "size": self.size,
             "root": self.root,

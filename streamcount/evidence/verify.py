@@ -10,6 +10,7 @@ In this order, and the first thing that is wrong is what is named:
     6 recount      each body has the root its entry states, and counting the bodies   core/audit.py
                    gives each tick's live and proven count; no viewer registered twice
     7 claim        is what the entries come to; or the pack says that it is interim
+    8 papers       sheet and roots are those that the first entry was written with       papers.py
 
 What was not checked is part of the answer, always.
 """
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from streamcount.config import PackLimits
+from streamcount.core.entries import EventEntry
+from streamcount.core.papers import PAPER_BYTES_MAX, names
 from streamcount.evidence.bundle import bundles
 from streamcount.evidence.counting import Counting
 from streamcount.evidence.fault import FaultError
@@ -35,6 +38,7 @@ from streamcount.evidence.pack import (
     decode_bodies,
     parse_manifest,
 )
+from streamcount.evidence.papers import check_papers, first_entry, key_of_sheet
 from streamcount.tlog import checkpoint as cp
 from streamcount.tlog import note, tiles
 from streamcount.tlog.merkle import Frontier, leaf_hash
@@ -48,21 +52,27 @@ def verify(
     path: Path,
     *,
     key: str | None = None,
+    sheet: bytes | None = None,
     checkpoints: Sequence[bytes] = (),
     limits: PackLimits | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Findings:
     """Check a pack.
 
-    `key`: the log's verifier key as it was agreed beforehand; the pack's own copy when None.
+    `key`: the log's verifier key as it was agreed beforehand. `sheet`: the sheet that was signed then,
+    which names the key. The pack's own copy of the key when both are None.
     `checkpoints`: signed checkpoints that were kept during the event. `progress` is told what is being
     done, how much of it is done, and how much there is. Never raises for what is in the pack.
     """
-    findings = Findings(key_from_outside=key is not None, checkpoints_from_outside=len(checkpoints))
+    findings = Findings(
+        key_from_outside=key is not None or sheet is not None,
+        sheet_from_outside=sheet is not None,
+        checkpoints_from_outside=len(checkpoints),
+    )
     try:
         with path.open("rb") as file:
             check = _Check(file, findings, limits or PackLimits(), progress or _no_progress)
-            check.run(key, checkpoints)
+            check.run(key, sheet, checkpoints)
     except FaultError as error:
         findings.fault, findings.unreadable = error, isinstance(error, PackError)
     except OSError as error:
@@ -93,13 +103,20 @@ class _Check:
         self._pack = PackReader(file, limits)
         self._point = cp.Checkpoint("", 0, b"")
 
-    def run(self, key: str | None, checkpoints: Sequence[bytes]) -> None:
+    def run(self, key: str | None, sheet: bytes | None, checkpoints: Sequence[bytes]) -> None:
+        key = None if key is None else key.strip(_AROUND)
+        if sheet is not None:
+            key = key_of_sheet(sheet, key)
         digests = self._pack.digests(partial(self._progress, "hashing files"))
         verifier = self._verifier(key)
         self._check_manifest(verifier, digests)
         leaves = self._check_tree(verifier)
+        entry = self._first_entry()
+        self._check_files(entry, leaves)
         self._check_history(verifier, checkpoints, leaves)
         self._recount(verifier)
+        read = partial(self._file, bytes_max=PAPER_BYTES_MAX)
+        check_papers(entry, read, sheet, self._findings)
 
     def _verifier(self, key: str | None) -> note.Verifier:
         names = list(self._pack.members)
@@ -108,7 +125,7 @@ class _Check:
                 "no_manifest", "the last file of a pack is its manifest, and this one's is not"
             )
         own = self._file("log.vkey", note.NOTE_BYTES_MAX).decode("utf-8", "replace")
-        given = key.strip(_AROUND) if key is not None else own.removesuffix("\n")
+        given = key if key is not None else own.removesuffix("\n")
         try:
             verifier = note.parse_vkey(given)
         except note.NoteError as error:
@@ -210,12 +227,16 @@ class _Check:
             raise DoesNotHoldError(
                 "root", "checkpoint: its root is not that of the entries in the pack"
             )
-        self._check_files(leaves)
         return leaves
 
-    def _check_files(self, leaves: list[bytes]) -> None:
-        """Check that the files are those of this tree, all of them, in their order."""
-        expected = ["README.txt", "log.vkey", "checkpoint"]
+    def _first_entry(self) -> EventEntry:
+        for path, start, end in bundles(self._point.size):
+            return first_entry(self._bundle(path, end - start)[0])
+        raise DoesNotHoldError("empty", "the log has no entries")
+
+    def _check_files(self, entry: EventEntry, leaves: list[bytes]) -> None:
+        """Check that the files are those of this log and its tree, all of them, in their order."""
+        expected = ["README.txt", "log.vkey", *names(entry.event), "checkpoint"]
         for path, tile in tiles.tree_tiles(leaves):
             if path not in self._pack.members or self._file(path, tiles.TILE_BYTES_MAX) != tile:
                 raise DoesNotHoldError(

@@ -17,12 +17,14 @@ next notary reads what is really there.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -31,12 +33,19 @@ from streamcount import __version__
 from streamcount.core import body as bodies
 from streamcount.core import entries, segment
 from streamcount.core.course import Course, CourseError
-from streamcount.core.entries import Entry, EpochEntry, EventEntry, ExcludeEntry, TickEntry
+from streamcount.core.entries import (
+    Entry,
+    EpochEntry,
+    EventEntry,
+    ExcludeEntry,
+    TickEntry,
+)
 from streamcount.core.event import Event
 from streamcount.core.pseudonym import key_hash
 from streamcount.core.recount import Recount
+from streamcount.core.sheet import NAME
 from streamcount.core.timeline import Timeline
-from streamcount.notary import reading
+from streamcount.notary import papers, reading
 from streamcount.notary.disk import Disk, DiskFullError
 from streamcount.notary.reading import ArchiveError, Frame
 from streamcount.tlog import checkpoint as cp
@@ -66,25 +75,36 @@ class Restored:
         return b"" if self.recount is None else bytes(self.recount.pseudonyms)
 
 
-def create(folder: Path, event: Event, origin_prefix: str, disk: Disk = _DISK) -> None:
-    """Make the archive of a new event: keys, and a log with the event entry in it.
+def create(
+    folder: Path,
+    event: Event,
+    origin_prefix: str,
+    disk: Disk = _DISK,
+    roots: Mapping[str, bytes] = MappingProxyType({}),
+) -> None:
+    """Make the archive of a new event: keys, the sheet, and a log with the event entry in it.
 
-    The folder appears whole or not at all. The origin has 64 random bits, so it never repeats.
+    The folder appears whole or not at all. The origin has 64 random bits, so it never repeats. `roots`:
+    the root certificates of the event's authorities, by their names, as `core/papers.py` spells them.
 
     Raises:
-        ArchiveError: the folder exists already or cannot be written.
+        ArchiveError: the folder exists already or cannot be written, or a root is missing.
+        EntryError: the definition is too long for an entry, or for a sheet.
     """
     signer = note.Signer(
         f"{origin_prefix}/{event.id}/{secrets.token_hex(8)}", secrets.token_bytes(32)
     )
     pseudonym_key = secrets.token_bytes(32)
+    key, software = signer.verifier.vkey(), f"streamcount {__version__}"
+    beside = papers.of_new(event, signer.name, key, software, roots)
     entry = EventEntry(
         event=event,
         format=entries.FORMAT,
-        key=signer.verifier.vkey(),
+        key=key,
         origin=signer.name,
-        software=f"streamcount {__version__}",
+        software=software,
         pseudonym_key_sha256=key_hash(pseudonym_key),
+        sheet_sha256=hashlib.sha256(beside[NAME]).digest(),
     )
     encoded = entries.encode(entry)
     point = cp.Checkpoint(signer.name, 1, leaf_hash(encoded))
@@ -93,6 +113,7 @@ def create(folder: Path, event: Event, origin_prefix: str, disk: Disk = _DISK) -
         new.mkdir(parents=True, mode=0o700)
         disk.make(new / reading.SIGNING_KEY, signer.private_text().encode() + b"\n")
         disk.make(new / reading.PSEUDONYM_KEY, pseudonym_key.hex().encode() + b"\n")
+        papers.put(new, beside, disk)
         disk.make(new / reading.SEGMENT, segment.frame(encoded, b""))
         disk.make(new / reading.CHECKPOINT, signer.sign(point.text()))
         disk.sync_folder(new)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -91,8 +91,8 @@ class Events:
                 _log.critical("event %s cannot be used: %s", folder.name, error)
                 self.broken[folder.name] = str(error)
 
-    def create(self, event: Event) -> Notary:
-        """Make a new event.
+    def create(self, event: Event, roots: Mapping[str, bytes]) -> Notary:
+        """Make a new event. `roots`: its authorities' root certificates, by their names.
 
         Raises:
             ActRefusedError: there is one of this id, or there are too many.
@@ -104,7 +104,7 @@ class Events:
         if len(self.notaries) >= self._settings.events_max:
             raise ActRefusedError(f"there are {self._settings.events_max} events already")
         self.polling.check(event)
-        archives.create(self.folder(event.id), event, self._settings.origin_prefix)
+        archives.create(self.folder(event.id), event, self._settings.origin_prefix, roots=roots)
         notary = self._add(self.folder(event.id))
         self._start(event.id)
         return notary

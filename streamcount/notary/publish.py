@@ -19,6 +19,7 @@ from streamcount.core.entries import (
 )
 from streamcount.core.event import (
     ActRefusedError,
+    Event,
     check_profile,
     check_text,
     check_texts,
@@ -30,6 +31,8 @@ from streamcount.core.wire import VIEWER_ID
 from streamcount.notary.events import Events
 from streamcount.notary.notary import Notary
 from streamcount.notary.reading import ArchiveError, ArchiveReader
+from streamcount.notary.roots import take_roots
+from streamcount.tlog import note
 
 TIMELINE_TICKS_MAX = 20_000
 ROUNDS_MAX = 20_000
@@ -167,13 +170,15 @@ class Desk:
             EventError: the definition is not acceptable.
             ActRefusedError: there is one of this id, or it cannot be written.
         """
+        definition, roots = take_roots(definition)
         event = parse_event(definition)
         check_texts(event)
         check_profile(event)
+        _check_witnesses(event)
         if zoneinfo.available_timezones() and event.timezone not in zoneinfo.available_timezones():
             raise EventError(f"event.timezone: there is none called {event.timezone}")
         try:
-            notary = self._events.create(event)
+            notary = self._events.create(event, roots)
         except EntryError as error:
             raise EventError(f"the definition is too long: {error}") from error
         except ArchiveError as error:
@@ -242,6 +247,14 @@ class Desk:
         if notary is None:
             raise ActRefusedError(f"there is no event {event_id}")
         return notary
+
+
+def _check_witnesses(event: Event) -> None:
+    for number, witness in enumerate(event.trust.witnesses):
+        try:
+            note.parse_witness(witness.key)
+        except note.NoteError as error:
+            raise EventError(f"event.trust.witnesses[{number}].key: {error}") from error
 
 
 def _reader(folder: Path) -> ArchiveReader:

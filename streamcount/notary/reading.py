@@ -6,6 +6,7 @@ An archive is a folder:
     checkpoint    the latest signed checkpoint; what lies behind it in the segment does not exist yet
     signing.key   the log's private key
     pseudonym.key the key that turns viewer ids into pseudonyms
+    sheet.txt, trust/   what was agreed, for people, and authorities' roots (papers.py)
     members       who counted last: a hint, no evidence (members.py)
     copied        only in a backup of an event that was going on: no notary goes on from it
     lock          held by the one notary that may write
@@ -24,7 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from streamcount.core import segment
+from streamcount.core import papers, segment
+from streamcount.core.entries import EntryError, EventEntry, decode
+from streamcount.core.sheet import NAME
 from streamcount.tlog import checkpoint as cp
 from streamcount.tlog import note, tiles
 from streamcount.tlog.merkle import Frontier, leaf_hash
@@ -150,6 +153,43 @@ class ArchiveReader:
             file.seek(self._spans[start][0])
             yield from frames(file, end - start)
 
+    def papers(self) -> dict[str, bytes]:
+        """Return the sheet and the authorities' roots, by their names, in a pack's order.
+
+        Raises:
+            ArchiveError: one of them is missing, or not the one of the first entry. What the log says could
+                be shown without it, and what was signed could not.
+        """
+        entry = self._event_entry()
+        return {name: self._paper(name, entry) for name in papers.names(entry.event)}
+
+    def _event_entry(self) -> EventEntry:
+        self.refresh()
+        for frame in self.frames(0, 1):
+            try:
+                entry = decode(frame.entry)
+            except EntryError as error:
+                raise ArchiveError(f"{self.folder / SEGMENT}: entry 0: {error}") from error
+            if isinstance(entry, EventEntry):
+                return entry
+        raise ArchiveError(f"{self.folder / SEGMENT}: does not begin with an event")
+
+    def _paper(self, name: str, entry: EventEntry) -> bytes:
+        path = self.folder / name
+        try:
+            with path.open("rb") as file:
+                data = file.read(papers.PAPER_BYTES_MAX + 1)
+        except OSError as error:
+            raise ArchiveError(
+                f"{path}: {error.strerror}; it belongs to what was agreed. Restore it from a copy"
+            ) from error
+        if not papers.is_right(name, data, entry):
+            raise ArchiveError(
+                f"{path}: not the file that the first entry of the log was written with. Restore it "
+                f"from a copy"
+            )
+        return data
+
     def raw(self, start: int, end: int, bytes_max: int) -> bytes:
         """Return frames `start` to `end - 1` as they are: as many as fit, but one at least if there is."""
         size = self.refresh().size
@@ -169,10 +209,13 @@ class ArchiveReader:
         return self._leaves[:size]
 
     def file(self, path: str) -> bytes | None:
-        """Return a file of the log by its tlog-tiles path, or None when the log has no such file."""
+        """Return a file of the log by its tlog-tiles path or a paper by its name; None if there is none."""
         size = self.refresh().size
         if path == CHECKPOINT:
             return self.signed
+        if path == NAME or path.startswith(f"{papers.TRUST}/"):
+            entry = self._event_entry()
+            return self._paper(path, entry) if path in papers.names(entry.event) else None
         try:
             level, number, width = tiles.parse_path(path)
         except tiles.TileError:

@@ -81,7 +81,9 @@ def test_what_is_wrong_is_said_in_both_languages(code, english, values):
 def test_what_was_not_checked_is_said_in_both_languages():
     options = {"key": "--key", "history": "--checkpoint"}
     for code, english in (NOT_CHECKED | OF_PLATFORMS).items():
-        said = catalogue("en").say(f"verify_unchecked_{code}", option=options.get(code))
+        said = catalogue("en").say(
+            f"verify_unchecked_{code}", option=options.get(code), option_sheet="--sheet"
+        )
         assert said == english
     codes = [*NOT_CHECKED, *OF_PLATFORMS]
     findings = Findings(unchecked=codes)

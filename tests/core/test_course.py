@@ -28,7 +28,7 @@ from streamcount.core.recount import Recount, Tallies
 
 EVENT = parse_event({"id": "lesson", "title": {"en": "Lesson"}, "window": 7, "interval": 1})
 OPENED = [
-    EventEntry(EVENT, FORMAT, "key", "origin", "s", bytes(32)),
+    EventEntry(EVENT, FORMAT, "key", "origin", "s", bytes(32), bytes(32)),
     EpochEntry(1, 100, (0,), "open", ("r",)),
 ]
 

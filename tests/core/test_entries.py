@@ -16,7 +16,11 @@ EVENT = parse_event({"id": "lesson", "title": {"ar": "درس", "en": "Lesson"}})
 naturals = st.integers(0, 2**53 - 1)
 ticks = st.integers(0, entries.TICK_MAX)
 kinds = st.one_of(
-    st.just(entries.EventEntry(EVENT, entries.FORMAT, "key", "origin", "streamcount 1", bytes(32))),
+    st.just(
+        entries.EventEntry(
+            EVENT, entries.FORMAT, "key", "origin", "streamcount 1", bytes(32), bytes(32)
+        )
+    ),
     st.lists(st.tuples(st.integers(-(2**50), 2**50), st.text()), min_size=1, max_size=64).flatmap(
         lambda servers: st.builds(
             entries.EpochEntry,
@@ -109,7 +113,9 @@ TICK = entries.TickEntry(1, 1, 0, 0, 0, 0, 0, 0, 0, (0,), 0, 0, 0, 0, 0, bytes(3
 GAP = entries.GapEntry("loss", "why", 1, 2)
 NOTE = entries.NoteEntry("The hall's network was down until 17:04.")
 EXCLUDE = entries.ExcludeEntry(("ab" * 16,), "a probe")
-EVENT_ENTRY = entries.EventEntry(EVENT, entries.FORMAT, "key", "origin", "streamcount 1", bytes(32))
+EVENT_ENTRY = entries.EventEntry(
+    EVENT, entries.FORMAT, "key", "origin", "streamcount 1", bytes(32), bytes(32)
+)
 
 
 @pytest.mark.parametrize(

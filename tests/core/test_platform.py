@@ -36,7 +36,7 @@ PLAIN = {
 }  # fmt: skip
 EVENT = parse_event(PLAIN)
 OPENED = [
-    EventEntry(EVENT, FORMAT, "key", "origin", "s", bytes(32)),
+    EventEntry(EVENT, FORMAT, "key", "origin", "s", bytes(32), bytes(32)),
     EpochEntry(1, 100, (0,), "open", ("r",)),
 ]
 
@@ -217,7 +217,11 @@ def test_samples_outside_open_and_close_do_not_count():
 def test_an_event_without_platforms_has_none_in_its_claim():
     event = parse_event(PLAIN | {"streams": [{"id": "a"}], "claimed_count": "proven"})
     taken = Course()
-    for entry in [EventEntry(event, FORMAT, "k", "o", "s", bytes(32)), *OPENED[1:], EndEntry(109)]:
+    for entry in [
+        EventEntry(event, FORMAT, "k", "o", "s", bytes(32), bytes(32)),
+        *OPENED[1:],
+        EndEntry(109),
+    ]:
         taken.take(entry)
     assert taken.platform_claim() is None
 

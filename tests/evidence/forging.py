@@ -79,9 +79,10 @@ class Forger:
         )
         self.entries = tiles.decode_bundle(files[path], end - start)
         self.stored = list(decode_bodies(files[body_path(path)], end - start))
-        self.readme = files["README.txt"]
+        beside = ("README.txt", "sheet.txt")
+        self.papers = {k: v for k, v in files.items() if k in beside or k.startswith("trust/")}
         self.stage = "final"
-        self.order = ("README.txt", "log.vkey")
+        self.order = ("README.txt", "log.vkey", *list(self.papers)[1:])
 
     def change(self, number, **change):
         plain = canonical.load(self.entries[number]) | change
@@ -99,7 +100,7 @@ class Forger:
             pack = PackWriter(file)
             vkey = f"{self.signer.verifier.vkey()}\n".encode()
             for name in self.order:
-                pack.add(name, {"README.txt": self.readme, "log.vkey": vkey}[name])
+                pack.add(name, (self.papers | {"log.vkey": vkey})[name])
             point = cp.Checkpoint(self.signer.name, size, root(leaves))
             pack.add("checkpoint", self.signer.sign(point.text()))
             for path, tile in tiles.tree_tiles(leaves):

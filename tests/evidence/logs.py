@@ -88,8 +88,8 @@ def sample(event, answer=b"", *, streams=None, asked_ms=0, took_ms=100, status=2
 class Author:
     """Writes an event's archive tick by tick."""
 
-    def __init__(self, folder, event):
-        archives.create(folder, event, "streamcount.invalid")
+    def __init__(self, folder, event, roots=None):
+        archives.create(folder, event, "streamcount.invalid", roots=roots or {})
         self.archive = reopen(folder)
         self.course = self.archive.restored.course
         self.event = event
@@ -189,18 +189,20 @@ def some_event(
     gaps=True,
     excludes=0.0,
     asks=0.0,
+    roots=None,
     **change,
 ):
     """A random event: people come, go, pause and move, an epoch ends, measurement has gaps.
 
     `excludes`: in how many ticks of all somebody is excluded. `asks`: before how many YouTube is asked.
+    `roots`: certificates of the authorities that the definition names.
     """
     draw = random.Random(seed)
     excluded = set()
     names = [{"id": f"s{number}"} for number in range(streams)]
     for number in range(0, streams if asks else 0, 2):
         names[number]["platform"] = {"name": "youtube", "video": f"video-{number:05}"}
-    author = Author(folder, definition(streams=names, **change))
+    author = Author(folder, definition(streams=names, **change), roots)
     author.open()
     here, stream = {}, {}
     for number in range(ticks):

@@ -202,7 +202,7 @@ def test_an_added_file_is_named(made, tmp_path):
 
 def test_files_in_another_order_do_not_hold(made, tmp_path):
     forger = Forger(made)
-    forger.order = ("log.vkey", "README.txt")
+    forger.order = ("log.vkey", "README.txt", "sheet.txt")
     assert "order" in made.verify(forger.write(tmp_path)).wrong
 
 

@@ -27,7 +27,7 @@ from tests.stack import Stack
 
 def course(ticks, *, close=None):
     made = Course()
-    made.take(EventEntry(definition(), "f", "k", "o", "s", bytes(32)))
+    made.take(EventEntry(definition(), "f", "k", "o", "s", bytes(32), bytes(32)))
     made.take(EpochEntry(1, FIRST, 0, "open", "run"))
     for tick in range(FIRST, FIRST + ticks):
         made.take(TickEntry(tick, 1, *[0] * 7, (), 0, 0, 0, 0, 0, bytes(32)))

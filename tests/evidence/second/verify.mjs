@@ -193,8 +193,8 @@ function readStructure(bytes) {
 }
 
 /** The names of the files of a pack, "n being the size of the log, in this order". */
-function* namesFor(size) {
-  yield* ['README.txt', 'log.vkey', 'checkpoint'];
+function* namesFor(size, authorities) {
+  yield* ['README.txt', 'log.vkey', 'sheet.txt', ...authorities.map(({ name }) => `trust/${name}.pem`), 'checkpoint'];
   for (let level = 0, count = size; count > 0; level++, count = Math.floor(count / 256)) {
     for (const { path } of tilesOf(count)) yield `tile/${level}/${path}`;
   }
@@ -203,11 +203,9 @@ function* namesFor(size) {
 }
 
 /** "These and no others must be there, in this order." */
-function needFilesFor(files, size) {
-  must(size >= 1, 'the log is empty: a pack has at least one entry');
-  must(size <= 256 * files.size, 'files are missing: the checkpoint is of more entries than there are bundles for');
+function needFilesFor(files, size, authorities) {
   const names = [...files.keys()];
-  const expected = [...namesFor(size)]; // ends with the manifest, as the names do: nothing can be behind it
+  const expected = [...namesFor(size, authorities)]; // ends with the manifest, as the names do: nothing can be behind it
   const at = expected.findIndex((name, i) => name !== names[i]);
   must(at < 0, `where ${expected[at]} must be is ${names[at] ?? 'nothing'}: a file is missing, too many or out of place`);
 }
@@ -561,7 +559,7 @@ const PLATFORM_CLAIM = {
 
 const ENTRIES = {
   event: { type: isText, format: isOneOf('streamcount.evidence/v1'), origin: isText, key: isText, software: isText, event: isObject,
-    pseudonym_key_sha256: isRoot },
+    pseudonym_key_sha256: isRoot, sheet_sha256: isRoot },
   epoch: {
     type: isText, epoch: isNatural, first: isTick, offsets_us: isListOf(Number.isSafeInteger), reason: isText,
     run_ids: isListOf(isText),
@@ -1254,14 +1252,51 @@ async function verifySteps(bytes, given, checkpoints, result) {
   result.stage = await openManifest(files, key); // 3
   must(files.has('checkpoint'), 'the pack has no file checkpoint');
   const { size, root } = await openCheckpoint(files.get('checkpoint').data, key, 'the checkpoint'); // 4
-  needFilesFor(files, size);
   Object.assign(result, { size, root: toHex(root) });
+  must(size >= 1, 'the log is empty: a pack has at least one entry');
+  must(size <= 256 * files.size, 'files are missing: the checkpoint is of more entries than there are bundles for');
   const entries = readBundles(files, 'tile/entries', size, 2);
+  const first = firstEntry(entries[0]);
+  needFilesFor(files, size, first.event.trust.authorities);
   const leaves = leafHashes(entries);
   must(sameBytes(rootOf(leaves, size), root), 'the root over the entries is not the one in the checkpoint');
   compareTiles(files, leaves);
   for (let i = 0; i < checkpoints.length; i++) await compareKept(checkpoints[i], `the kept checkpoint ${i + 1}`, key, leaves); // 5
   readLog(entries, readBundles(files, 'body', size, 4), key, result); // 6, 7, 8
+  needPapers(files, first); // 9
+}
+
+/** The entry that tells which files there are. */
+function firstEntry(bytes) {
+  const entry = readEntry(bytes);
+  must(entry.type === 'event', 'the first entry is not the event');
+  must(isShape(DEFINITION, 'the definition of the event')(entry.event), 'the definition is not as it must be');
+  return entry;
+}
+
+const PAPER_LIMIT = 65_536;
+
+/** The DER in "its root certificate, once, in PEM"; null for anything else. */
+function fromPem(bytes) {
+  const text = fromUtf8(bytes) ?? '';
+  const [, inner] = /^-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=\n]+\n)-----END CERTIFICATE-----\n$/.exec(text) ?? [];
+  if (inner === undefined) return null;
+  const lines = inner.split('\n').slice(0, -1);
+  if (lines.some((line, i) => (i < lines.length - 1 ? line.length !== 64 : line.length < 1 || line.length > 64))) return null;
+  return fromBase64(lines.join(''));
+}
+
+/** "SHA-256 of it must be `sheet_sha256` of the first entry." "SHA-256 of its DER must be `root_sha256` of that authority." */
+function needPapers(files, first) {
+  const sheet = files.get('sheet.txt').data;
+  must(sheet.length <= PAPER_LIMIT && fromUtf8(sheet) !== null, 'sheet.txt is longer than a sheet can be, or not UTF-8');
+  must(sameBytes(sha256(sheet), fromBase64(first.sheet_sha256)), 'sheet.txt is not the one of the first entry');
+  for (const { name, root_sha256: root } of first.event.trust.authorities) {
+    const { data } = files.get(`trust/${name}.pem`);
+    const der = data.length <= PAPER_LIMIT ? fromPem(data) : null;
+    must(der !== null, `trust/${name}.pem is not one certificate in PEM`);
+    must(sameBytes(sha256(der), fromBase64(root)), `trust/${name}.pem is not the root certificate that was agreed`);
+  }
 }
 
 function readLog(entries, bodies, key, result) {
