@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,7 +25,7 @@ from streamcount.notary import reading
 from streamcount.notary.disk import Disk
 from streamcount.tlog import checkpoint as cp
 from streamcount.tlog import note
-from streamcount.tlog.merkle import Frontier, block_root, leaf_hash
+from streamcount.tlog.merkle import Frontier, LogTree, leaf_hash
 
 
 class AdoptError(Exception):
@@ -104,7 +105,7 @@ def _take_over(  # noqa: PLR0913, PLR0917 (one step of one act)
 ) -> Audit:
     """Count the copy again, entry by entry, and write what was counted."""
     bounds = Bounds(limits.viewers_max, limits.ticks_max, limits.body_bytes_max)
-    means = Means(lambda body: block_root(body, BLOCK_BYTES), note.parse_witness)
+    means = Means(LogTree(BLOCK_BYTES), note.parse_witness)
     audit = Audit(signer.name, signer.verifier.vkey(), bounds, means)
     tree, root_then = Frontier(), Frontier().root()
     path = copy / copies.SEGMENT
@@ -129,11 +130,17 @@ def _take_over(  # noqa: PLR0913, PLR0917 (one step of one act)
             f"another root. Keep both: together they prove a fork"
         )
     try:
-        audit.finish()
-    except AuditError as error:
+        audit.finish(lambda: _again(path, point.size))
+    except (AuditError, segment.SegmentError) as error:
         raise AdoptError(f"{path}: {error}") from error
     disk.append(out, b"")
     return audit
+
+
+def _again(path: Path, count: int) -> Iterator[tuple[bytes, bytes]]:
+    with path.open("rb") as file:
+        for _ in range(count):
+            yield segment.read_frame(file)
 
 
 def _why(path: Path, number: int, entry: bytes, stored: bytes, error: AuditError) -> str:

@@ -19,7 +19,7 @@ ALLOWED = {
     "tlog": set(),
     "store": {"core", "tlog", "config"},
     "ingest": {"core", "tlog", "config"},
-    # The sheet is a text for people.
+    # A claim and a sheet say in plain words what they mean.
     "notary": {"core", "tlog", "config", "words"},
     "evidence": {"core", "tlog", "config"},
     "report": {"core", "tlog", "config", "evidence", "words"},

@@ -20,13 +20,17 @@ from loadtests.packs.crowd import Crowd, Scale
 from streamcount.config import Settings
 from streamcount.core import body as bodies
 from streamcount.core.body import BLOCK_BYTES, Body
+from streamcount.core.claiming import Told, make_claim
 from streamcount.core.entries import EndEntry, Entry, EpochEntry
 from streamcount.core.event import parse_event
+from streamcount.core.figures import Counts, FigureCount
 from streamcount.core.recount import Recount, Tallies
 from streamcount.evidence.bundle import export
 from streamcount.notary import archive as archives
 from streamcount.notary.archive import Archive
+from streamcount.notary.claims import words_of
 from streamcount.notary.reading import ArchiveReader
+from streamcount.notary.software import software
 from streamcount.tlog.merkle import block_root
 
 FIRST = 1_795_000_000
@@ -61,7 +65,8 @@ def _write(scale: Scale, folder: Path, told: Callable[[int, int], None]) -> int:
     archives.create(folder, event, "loadtests.invalid")
     archive = Archive(folder, Settings().recent_ticks)
     course = archive.restored.course
-    recount = Recount(event, first=FIRST)
+    figures = FigureCount(event, FIRST)
+    recount = Recount(event, first=FIRST, pairs=figures.pairs)
     waiting: list[tuple[Entry, bytes]] = []
 
     def put(entry: Entry, data: bytes = b"") -> None:
@@ -74,7 +79,9 @@ def _write(scale: Scale, folder: Path, told: Callable[[int, int], None]) -> int:
     def tick(body: Body, heartbeats: int) -> None:
         data = bodies.encode(body)
         root = block_root(data, BLOCK_BYTES)
-        put(recount.tick(1, body, len(data), root, Tallies(heartbeats)), data)
+        entry = recount.tick(1, body, len(data), root, Tallies(heartbeats))
+        put(entry, data)
+        figures.take(entry, streams=entry.streams, in_clock_gap=False)
 
     put(EpochEntry(1, FIRST, (0,), "open", ("run",)))
     crowd = Crowd(scale)
@@ -88,8 +95,10 @@ def _write(scale: Scale, folder: Path, told: Callable[[int, int], None]) -> int:
     nobody = Body(body.registrations[:0], body.moves[:0], none, none)
     while not course.final:
         tick(nobody, 0)
-    put(course.make_claim(recount.excluded))
     archive.append(waiting)
+    found = figures.found(course.viewers, course.ticks_open)
+    told = Told(archive.root, "", words_of(event), software(), lambda _: 0)
+    archive.append([(make_claim(course, Counts(found, found), told), b"")])
     archive.close()
     return crowd.heartbeats
 

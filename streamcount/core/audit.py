@@ -2,38 +2,39 @@
 
 What entries may say one after another is `core/course.py`; what a body comes to, `core/recount.py`. A
 verifier takes a whole pack through here, a follower each second as it is published. Memory is bounded
-before anything is inflated: a tick's figures tell how long its body is.
+before anything is inflated: a tick's figures tell how long its body is. A claim's figures are counted along
+in that one pass; only where viewers were excluded are the bodies gone through again, in `finish`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from streamcount.core import body as bodies
 from streamcount.core import segment
+from streamcount.core.claim import ClaimEntry
+from streamcount.core.claiming import ClaimError, check_counts
 from streamcount.core.course import Course, CourseError, Figure
-from streamcount.core.entries import (
-    ClaimEntry,
-    Entry,
-    EntryError,
-    EpochEntry,
-    EventEntry,
-    ExcludeEntry,
-    TickEntry,
-    decode,
-)
+from streamcount.core.entries import Entry, EpochEntry, EventEntry, ExcludeEntry, TickEntry, decode
+from streamcount.core.event import Event
+from streamcount.core.figures import Counts, FigureCount, Frames, replayed
 from streamcount.core.recount import Recount, Tallies
+from streamcount.core.values import EntryError
 
 
 class AuditError(Exception):
     """An entry does not follow from what came before, or not from its body; the message says how."""
 
-    def __init__(self, message: str, figure: Figure | None = None) -> None:
+    def __init__(
+        self, message: str, figure: Figure | None = None, number: int | None = None
+    ) -> None:
+        """Say what; `number` is that of the entry, where it is not the one that was taken last."""
         super().__init__(message)
-        self.figure = figure
+        self.figure, self.number = figure, number
 
 
 class BeyondBoundsError(Exception):
@@ -49,15 +50,23 @@ class Bounds:
     body_bytes_max: int
 
 
+class Tree(Protocol):
+    """The tree of a log, which grows with it; `body_root` returns the root over a body's blocks."""
+
+    def take(self, entry: bytes) -> None: ...  # noqa: D102
+    def root(self) -> bytes: ...  # noqa: D102
+    def body_root(self, body: bytes) -> bytes: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What tlog/ knows and core/ does not.
 
-    `root_of` returns the root over a body's blocks. `read_witness` reads a witness's key, and raises
-    ValueError when it is none.
+    `tree` is that of a log without entries. `read_witness` reads a witness's key, and raises ValueError
+    when it is none.
     """
 
-    root_of: Callable[[bytes], bytes]
+    tree: Tree
     read_witness: Callable[[str], object]
 
 
@@ -70,9 +79,16 @@ class Audit:
         self.recount: Recount | None = None
         # That of the latest tick, if it was given.
         self.body: bodies.Body | None = None
+        # What the bodies come to; None where they are not at hand, or have to be gone through again.
+        self.counts: Counts | None = None
         self._origin, self._key = origin, key
         self._bounds = bounds
         self._means = means
+        self._tree = means.tree
+        # The figures, counted along for as long as nobody is excluded.
+        self._figures: FigureCount | None = None
+        # Claims whose figures wait for another pass: their numbers, and how many exclusions they know.
+        self._open: list[tuple[int, ClaimEntry, int]] = []
 
     def take(self, data: bytes, stored: bytes | None) -> Entry:
         """Take the next entry and its stored body, or None when bodies are not at hand.
@@ -89,21 +105,64 @@ class Audit:
             self._follow(entry, stored)
         except (EntryError, CourseError, bodies.BodyError, segment.SegmentError) as error:
             raise AuditError(str(error), getattr(error, "figure", None)) from error
+        self._tree.take(data)
         return entry
 
-    def finish(self) -> None:
-        """Check what only the whole log can show: that no viewer is registered twice.
+    def finish(self, replay: Callable[[], Frames]) -> None:
+        """Check what only the whole log can show: viewers registered twice, claims with exclusions.
+
+        `replay` begins with the log's first entry whenever it is called. May be called again when there are
+        more entries.
 
         Raises:
-            AuditError: one is.
+            AuditError: a viewer is, or a claim is not what the bodies come to.
         """
-        if self.recount is not None:
-            halves = np.frombuffer(self.recount.pseudonyms, ">u8").reshape(-1, 2)
-            # Two with one half in common are rare; sorting numbers is far cheaper than sorting pairs.
-            firsts = np.sort(halves[:, 0].astype(np.uint64))
-            odd = (firsts[1:] == firsts[:-1]).any()
-            if odd and len(np.unique(halves, axis=0)) != len(halves):
-                raise AuditError("a viewer is registered twice")
+        if self.recount is None:
+            return
+        halves = np.frombuffer(bytes(self.recount.pseudonyms), ">u8").reshape(-1, 2)
+        # Two with one half in common are rare; sorting numbers is far cheaper than sorting pairs.
+        firsts = np.sort(halves[:, 0].astype(np.uint64))
+        odd = (firsts[1:] == firsts[:-1]).any()
+        if odd and len(np.unique(halves, axis=0)) != len(halves):
+            raise AuditError("a viewer is registered twice")
+        if self.course.exclusions and (self._open or self.counts is None):
+            self._replay(replay)
+        elif self._figures is not None:
+            self.counts = self._so_far(self._figures, self.recount)
+
+    def _replay(self, replay: Callable[[], Frames]) -> None:
+        """Count the bodies again, with and without those who are excluded."""
+        course = self.course
+        if course.event is None or course.first is None:
+            return
+        known = [exclusions for _, _, exclusions in self._open]
+        prefixes = [course.exclusions[:many] for many in [*known, len(course.exclusions)]]
+        try:
+            found = replayed(
+                course.event.event,
+                course.first,
+                course.ticks_open,
+                course.in_clock_gap,
+                prefixes,
+                replay,
+            )
+        except (EntryError, bodies.BodyError, segment.SegmentError) as error:
+            raise AuditError(str(error)) from error
+        for (number, entry, _), counts in zip(self._open, found, strict=False):
+            self._check_counts(entry, counts, number)
+        self._open, self.counts = [], found[-1]
+
+    def _check_counts(self, entry: ClaimEntry, counts: Counts, number: int) -> None:
+        try:
+            check_counts(entry, counts)
+        except ClaimError as error:
+            raise AuditError(
+                str(error), Figure(error.key, error.said, error.found), number
+            ) from error
+
+    def _so_far(self, figures: FigureCount, recount: Recount) -> Counts:
+        found = figures.found(recount.viewers, self.course.ticks_open)
+        return Counts(found, found)
 
     def _follow(self, entry: Entry, stored: bytes | None) -> None:
         self.body = None
@@ -115,21 +174,35 @@ class Audit:
                     raise AuditError("the event entry names another origin or key than the log's")
                 self._check_witnesses(entry)
             case EpochEntry() if self.recount is None and self.course.event and stored is not None:
-                event = self.course.event.event
-                self.recount = Recount(event, first=entry.first, excluded=self.course.excluded)
-            case ExcludeEntry() if self.recount is not None:
-                self.recount.exclude(entry.pseudonyms)
+                self._begin(self.course.event.event, entry.first)
+            case ExcludeEntry():
+                self._figures = self.counts = None
+                if self.recount is not None:
+                    self.recount.exclude(entry.pseudonyms)
             case TickEntry():
                 self._check_bounds(entry)
                 if stored is not None:
                     self._count(entry, stored)
-            case ClaimEntry() if self.recount is not None:
-                if entry.excluded != self.recount.excluded:
-                    raise AuditError(
-                        f"the claim says excluded {entry.excluded}, counting the bodies gives "
-                        f"{self.recount.excluded}",
-                        Figure("excluded", entry.excluded, self.recount.excluded),
-                    )
+            case ClaimEntry():
+                self._claim(entry)
+
+    def _begin(self, event: Event, first: int) -> None:
+        if not self.course.excluded:
+            self._figures = FigureCount(event, first)
+        pairs = self._figures.pairs if self._figures is not None else None
+        self.recount = Recount(event, first=first, excluded=self.course.excluded, pairs=pairs)
+
+    def _claim(self, entry: ClaimEntry) -> None:
+        if entry.root != self._tree.root():
+            raise AuditError("the claim's root is not that of the entries before it")
+        if self.recount is None:
+            return
+        number = self.course.size - 1
+        if self._figures is not None:
+            self.counts = self._so_far(self._figures, self.recount)
+            self._check_counts(entry, self.counts, number)
+        else:
+            self._open.append((number, entry, len(self.course.exclusions)))
 
     def _check_witnesses(self, entry: EventEntry) -> None:
         for witness in entry.event.trust.witnesses:
@@ -152,6 +225,9 @@ class Audit:
                 f"tick {entry.tick}: the entry says {odd} {said}, counting the bodies gives {found}",
                 Figure(odd, said, found, entry.tick),
             )
+        if self._figures is not None:
+            clock = self.course.in_clock_gap(entry.tick - event.event.window)
+            self._figures.take(entry, streams=entry.streams, in_clock_gap=clock)
 
     def _check_bounds(self, entry: TickEntry) -> None:
         bounds, first = self._bounds, self.course.first or 0
@@ -161,7 +237,7 @@ class Audit:
             )
 
     def _decode(self, entry: TickEntry, stored: bytes, streams: int) -> bodies.Body:
-        data = open_body(entry, stored, self._bounds.body_bytes_max, self._means.root_of)
+        data = open_body(entry, stored, self._bounds.body_bytes_max, self._tree.body_root)
         return bodies.decode(
             data,
             new=entry.new,

@@ -1,12 +1,12 @@
 """The course of an event as its entries tell it: what may follow what, and what they add up to.
 
-    event  ->  epoch  ->  (tick | gap | platform | epoch)*  ->  end  ->  the same  ->  claim
+    event  ->  epoch  ->  (tick | gap | platform | epoch)*  ->  end  ->  the same  ->  claim  ->  claim*
 
 A `Course` takes entries in order and refuses one that has no place there. It believes the counts in
 them; whether those follow from the bodies is `core/recount.py`'s question. (`exclude` and `note` may stand
-anywhere between event and claim.) Both the notary, who
-writes entries, and a verifier, who reads them, run the same course, so a log that the notary would
-not have written does not verify.
+anywhere behind the event; behind a claim they are what another one supersedes it for.) Both the notary,
+who writes entries, and a verifier, who reads them, run the same course, so a log that the notary would not
+have written does not verify.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from streamcount.core.claim import ClaimEntry, Figures
+from streamcount.core.claiming import ClaimError, check_claim
 from streamcount.core.entries import (
     TICK_MAX,
-    ClaimEntry,
     EndEntry,
     Entry,
     EpochEntry,
@@ -27,6 +28,7 @@ from streamcount.core.entries import (
     NoteEntry,
     TickEntry,
 )
+from streamcount.core.peak import Peak
 from streamcount.core.platform import (
     LATE_TICKS_MAX,
     READERS,
@@ -61,22 +63,6 @@ class CourseError(ValueError):
 
 
 @dataclass(slots=True)
-class Peak:
-    """The highest count so far, the first tick that reached it, and the last of that first run."""
-
-    count: int = 0
-    first: int | None = None
-    last: int | None = None
-
-    def take(self, tick: int, count: int) -> None:
-        """Take the count of the next tick."""
-        if count > self.count:
-            self.count, self.first, self.last = count, tick, tick
-        elif count == self.count and self.last == tick - 1:
-            self.last = tick
-
-
-@dataclass(slots=True)
 class Course:
     """What is known after the entries so far.
 
@@ -88,7 +74,13 @@ class Course:
     first: int | None = None
     next_tick: int | None = None
     close: int | None = None
-    claim: ClaimEntry | None = None
+    # Entries taken; and the claims among them, with their numbers.
+    size: int = 0
+    claims: list[tuple[int, ClaimEntry]] = field(default_factory=list)
+    # Whether something that may change the claim came after the latest one, and whether that was an
+    # exclusion.
+    corrected: bool = False
+    excluded_since: bool = False
     viewers: int = 0
     # Pseudonyms of viewers whose bits are not counted any more; who of them is registered, the bodies tell.
     excluded: set[bytes] = field(default_factory=set)
@@ -98,6 +90,8 @@ class Course:
     proven: int = 0
     peak: Peak = field(default_factory=Peak)
     live_peak: Peak = field(default_factory=Peak)
+    # The sum of all final proven counts.
+    watch_s: int = 0
     gaps: list[GapEntry] = field(default_factory=list)
     # The ticks inside gaps, by kind; those of the clock cannot be the peak.
     ticks_in: dict[str, Ticks] = field(default_factory=dict)
@@ -119,6 +113,7 @@ class Course:
             excluded={*self.excluded},
             exclusions=[*self.exclusions],
             notes=[*self.notes],
+            claims=[*self.claims],
             ticks_in={kind: ticks.copy() for kind, ticks in self.ticks_in.items()},
             rounds=[*self.rounds],
             answered_ms={**self.answered_ms},
@@ -135,7 +130,7 @@ class Course:
         """
         if self.event is None and not isinstance(entry, EventEntry):
             raise CourseError(f"the first entry is {entry.type}, not event")
-        if self.claim is not None:
+        if self.claims and not isinstance(entry, ClaimEntry | ExcludeEntry | NoteEntry):
             raise CourseError(f"{entry.type} entry after the claim")
         takes: dict[type[Entry], Callable[[Any], None]] = {
             EventEntry: self._take_event,
@@ -144,11 +139,12 @@ class Course:
             GapEntry: self._take_gap,
             PlatformEntry: self._take_platform,
             ExcludeEntry: self._take_exclude,
-            NoteEntry: self.notes.append,
+            NoteEntry: self._take_note,
             EndEntry: self._take_end,
             ClaimEntry: self._take_claim,
         }
         takes[type(entry)](entry)
+        self.size += 1
 
     @property
     def last(self) -> int | None:
@@ -169,34 +165,42 @@ class Course:
         """True when every tick that can hold a count is archived: one window after the close."""
         return self.close is not None and self.next_tick == self.close + self.window + 1
 
-    def make_claim(self, excluded: int) -> ClaimEntry:
-        """Return the claim these entries amount to.
+    @property
+    def claim(self) -> ClaimEntry | None:
+        """The latest claim, the one that counts."""
+        return self.claims[-1][1] if self.claims else None
 
-        `excluded`: how many of the registered viewers are excluded.
+    @property
+    def shown_peak(self) -> Peak:
+        """The peak that is shown: the claimed one, as soon as there is a claim."""
+        if self.claim is None:
+            return self.peak
+        figures = self.claim.claimed
+        return Peak(figures.peak, figures.peak_first, figures.peak_last)
 
-        Raises:
-            CourseError: the event is not final yet, or so many cannot be excluded.
+    def figures(self) -> Figures:
+        """Return the figures of the counts in tick entries, each exclusion from its own entry on.
+
+        Who was there for how long, only bodies tell: everybody at the peak qualifies.
         """
-        if not self.final or self.first is None or self.close is None:
-            raise CourseError("no claim before the event is closed and one window has passed")
-        if excluded > min(len(self.excluded), self.viewers):
-            raise CourseError(f"{excluded} viewers excluded, of {self.viewers} registered ones")
-        return ClaimEntry(
-            number="proven" if self.event is None else self.event.event.claimed_count,
+        ticks = self.ticks_open
+        return Figures(
             peak=self.peak.count,
             peak_first=self.peak.first,
             peak_last=self.peak.last,
+            qualified=self.peak.count,
             live_peak=self.live_peak.count,
             live_peak_first=self.live_peak.first,
-            uniques=self.viewers - excluded,
-            first=self.first,
-            last=self.close,
-            loss_ticks=self.gap_ticks("loss"),
-            clock_ticks=self.gap_ticks("clock"),
-            lag_ticks=self.gap_ticks("lag"),
-            excluded=excluded,
-            platform=self.platform_claim(),
+            uniques=self.viewers,
+            watch_s=self.watch_s,
+            average_milli=1000 * self.watch_s // ticks if ticks else 0,
         )
+
+    @property
+    def ticks_open(self) -> int:
+        """How many ticks the event was open, up to the close or the latest one counted."""
+        last = self.close if self.close is not None else self.last
+        return 0 if self.first is None or last is None else last - self.first + 1
 
     @property
     def unread(self) -> list[str]:
@@ -267,8 +271,10 @@ class Course:
         self.viewers, self.live, self.proven = entry.viewers, entry.live, entry.proven
         self.live_peak.take(entry.tick, entry.live)
         settled = entry.tick - self.window
-        if settled >= self.first and not self.in_clock_gap(settled):
-            self.peak.take(settled, entry.proven)
+        if settled >= self.first:
+            self.watch_s += entry.proven
+            if not self.in_clock_gap(settled):
+                self.peak.take(settled, entry.proven)
         self.next_tick = entry.tick + 1
 
     def _take_gap(self, entry: GapEntry) -> None:
@@ -320,6 +326,11 @@ class Course:
             raise CourseError(f"more than {EXCLUDE_REASONS_MAX} different reasons of exclusions")
         self.excluded |= names
         self.exclusions.append(entry)
+        self.corrected = self.excluded_since = True
+
+    def _take_note(self, entry: NoteEntry) -> None:
+        self.notes.append(entry)
+        self.corrected = True
 
     def _take_end(self, entry: EndEntry) -> None:
         if self.next_tick is None or self.first is None:
@@ -333,14 +344,10 @@ class Course:
         self.close = entry.close
 
     def _take_claim(self, entry: ClaimEntry) -> None:
-        right = self.make_claim(entry.excluded)
-        if entry != right:
-            odd = next(
-                name for name in entry.__slots__ if getattr(entry, name) != getattr(right, name)
-            )
-            said, found = getattr(entry, odd), getattr(right, odd)
-            raise CourseError(
-                f"the claim says {odd} {said}, the entries come to {found}",
-                Figure(odd, said, found),
-            )
-        self.claim = entry
+        try:
+            check_claim(self, entry)
+        except ClaimError as error:
+            figure = Figure(error.key, error.said, error.found) if error.key else None
+            raise CourseError(str(error), figure) from error
+        self.claims.append((self.size, entry))
+        self.corrected = self.excluded_since = False

@@ -12,23 +12,26 @@ the same.
     exclude viewers whose bits are left out of the counts from the next tick on
     note    what people wrote down; nothing follows from it
     end     the event closes with a tick; nothing later is counted
-    claim   what it all came to
+    claim   what it all came to (core/claim.py)
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from streamcount.core import canonical
+from streamcount.core import canonical, values
+from streamcount.core.claim import CLAIM_READERS
+from streamcount.core.claim import ClaimEntry as ClaimEntry  # noqa: PLC0414 (an entry like others)
+from streamcount.core.claim import broken_rule as broken_rule_of_claim
 from streamcount.core.event import Event, parse_event
 from streamcount.core.fields import EventError
-from streamcount.core.platform import COUNT_MAX, Counts, PlatformClaim, PlatformEntry, broken_rule
+from streamcount.core.platform import COUNT_MAX, Counts, PlatformEntry, broken_rule
 from streamcount.core.pseudonym import PSEUDONYM_TEXT
 from streamcount.core.sharing import BUCKETS_MAX
+from streamcount.core.values import EntryError as EntryError  # noqa: PLC0414 (what reading entries raises)
+from streamcount.core.values import Signed
 
 # No event is later than this; so that sums with a window stay far below 2^53.
 TICK_MAX: Final = 2**40
@@ -44,14 +47,8 @@ EXCLUDE_REASON_CHARACTERS_MAX: Final = 80
 NOTE_CHARACTERS_MAX: Final = 1_000
 
 
-# An integer that may be negative; other integers in entries are not.
-Signed = int
 # Pseudonyms in hexadecimal, as exclude entries name viewers.
 Pseudonyms = tuple[str, ...]
-
-
-class EntryError(ValueError):
-    """The bytes are no entry of this format; the message names the key and the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,34 +155,6 @@ class EndEntry:
     close: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimEntry:
-    """What the log comes to. Everything in it is recomputed by a verifier.
-
-    `peak` is the highest proven count, reached first in tick `peak_first` and held until tick
-    `peak_last`; a peak of 0 has no ticks. `uniques` counts all viewers that ever had a qualifying
-    heartbeat but those who are excluded, and `excluded` counts these. `loss_ticks`, `clock_ticks` and
-    `lag_ticks` count the ticks inside gaps of those kinds. `number` says which count is claimed:
-    `proven`, the peak here, or `platform`, the peak in there.
-    """
-
-    type: ClassVar[str] = "claim"
-    number: str
-    peak: int
-    peak_first: int | None
-    peak_last: int | None
-    live_peak: int
-    live_peak_first: int | None
-    uniques: int
-    first: int
-    last: int
-    loss_ticks: int
-    clock_ticks: int
-    lag_ticks: int
-    excluded: int
-    platform: PlatformClaim | None
-
-
 Entry = (
     EventEntry
     | EpochEntry
@@ -221,24 +190,13 @@ def encode(entry: Entry) -> bytes:
     """
     plain: dict[str, Any] = {"type": entry.type}
     for field in dataclasses.fields(entry):
-        plain[field.name] = _plain(getattr(entry, field.name))
+        value = getattr(entry, field.name)
+        plain[field.name] = value.as_dict() if isinstance(value, Event) else values.plain(value)
     data = canonical.dump(plain)
     if len(data) > ENTRY_BYTES_MAX:
         msg = f"{entry.type} entry: {len(data)} bytes, {ENTRY_BYTES_MAX} is the most"
         raise EntryError(msg)
     return data
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Event):
-        return value.as_dict()
-    if isinstance(value, PlatformClaim):
-        return dataclasses.asdict(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, tuple):
-        return list(value)
-    return value
 
 
 def decode(data: bytes) -> Entry:
@@ -265,11 +223,11 @@ def decode(data: bytes) -> Entry:
         odd = min(plain.keys() ^ fields.keys())
         msg = f"{name} entry: key {odd:.40} is missing or has no place there"
         raise EntryError(msg)
-    values: dict[str, Any] = {
+    read: dict[str, Any] = {
         key: _READERS[str(fields[key])](value, f"{name} entry: {key}")
         for key, value in plain.items()
     }
-    entry = kind(**values)
+    entry = kind(**read)
     _check(entry)
     return entry
 
@@ -294,6 +252,8 @@ def _check(entry: Entry) -> None:
         raise EntryError(msg)
     if isinstance(entry, PlatformEntry) and (rule := broken_rule(entry)):
         raise EntryError(f"platform entry: {rule}")
+    if isinstance(entry, ClaimEntry) and (rule := broken_rule_of_claim(entry)):
+        raise EntryError(f"claim entry: {rule}")
     if isinstance(entry, ExcludeEntry) and len(entry.reason) > EXCLUDE_REASON_CHARACTERS_MAX:
         msg = f"exclude entry: reason: at most {EXCLUDE_REASON_CHARACTERS_MAX} characters"
         raise EntryError(msg)
@@ -302,53 +262,7 @@ def _check(entry: Entry) -> None:
         raise EntryError(msg)
 
 
-def _natural(value: Any, place: str) -> int:
-    if type(value) is not int or value < 0:
-        msg = f"{place}: must be a whole number, 0 or more"
-        raise EntryError(msg)
-    return value
-
-
-def _integer(value: Any, place: str) -> int:
-    if type(value) is not int:
-        msg = f"{place}: must be a whole number"
-        raise EntryError(msg)
-    return value
-
-
-def _natural_or_none(value: Any, place: str) -> int | None:
-    return None if value is None else _natural(value, place)
-
-
-def _text(value: Any, place: str) -> str:
-    if not isinstance(value, str):
-        msg = f"{place}: must be text"
-        raise EntryError(msg)
-    return value
-
-
-def _naturals(value: Any, place: str) -> tuple[int, ...]:
-    if not isinstance(value, list):
-        msg = f"{place}: must be a list"
-        raise EntryError(msg)
-    return tuple(_natural(item, place) for item in value)
-
-
-def _integers(value: Any, place: str) -> tuple[int, ...]:
-    if not isinstance(value, list):
-        msg = f"{place}: must be a list"
-        raise EntryError(msg)
-    return tuple(_integer(item, place) for item in value)
-
-
-def _texts(value: Any, place: str) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        msg = f"{place}: must be a list"
-        raise EntryError(msg)
-    return tuple(_text(item, place) for item in value)
-
-
-def _pseudonyms(value: Any, place: str) -> tuple[str, ...]:
+def _pseudonyms(value: Any, place: str) -> Pseudonyms:
     if not isinstance(value, list) or not 1 <= len(value) <= EXCLUDED_PER_ENTRY_MAX:
         msg = f"{place}: must be a list of 1 to {EXCLUDED_PER_ENTRY_MAX} pseudonyms"
         raise EntryError(msg)
@@ -359,44 +273,10 @@ def _pseudonyms(value: Any, place: str) -> tuple[str, ...]:
 
 
 def _counts(value: Any, place: str) -> Counts:
-    if not isinstance(value, list):
-        raise EntryError(f"{place}: must be a list")
-    counts = tuple(_natural_or_none(item, place) for item in value)
+    counts = values.lists(values.optional(values.natural))(value, place)
     if any(count is not None and count > COUNT_MAX for count in counts):
         raise EntryError(f"{place}: each must be at most {COUNT_MAX}, or null")
     return counts
-
-
-def _platform_claim(value: Any, place: str) -> PlatformClaim | None:
-    if value is None:
-        return None
-    fields = {field.name: str(field.type) for field in dataclasses.fields(PlatformClaim)}
-    if not isinstance(value, dict) or value.keys() != fields.keys():
-        raise EntryError(f"{place}: must be null, or an object with exactly {', '.join(fields)}")
-    values: dict[str, Any] = {
-        name: _READERS[kind](value[name], f"{place}.{name}") for name, kind in fields.items()
-    }
-    return PlatformClaim(**values)
-
-
-def _root(value: Any, place: str) -> bytes:
-    data = _raw(value, place)
-    if len(data) != 32:
-        msg = f"{place}: must be 32 bytes in canonical base64"
-        raise EntryError(msg)
-    return data
-
-
-def _raw(value: Any, place: str) -> bytes:
-    try:
-        data = base64.b64decode(value.encode("ascii"), validate=True)
-    except (AttributeError, UnicodeEncodeError, binascii.Error) as error:
-        msg = f"{place}: must be base64"
-        raise EntryError(msg) from error
-    if base64.b64encode(data).decode() != value:
-        msg = f"{place}: must be canonical base64"
-        raise EntryError(msg)
-    return data
 
 
 def _event(value: Any, place: str) -> Event:
@@ -410,17 +290,12 @@ def _event(value: Any, place: str) -> Event:
     return event
 
 
-_READERS: Final = {
-    "int": _natural,
-    "int | None": _natural_or_none,
-    "str": _text,
-    "tuple[int, ...]": _naturals,
-    "tuple[Signed, ...]": _integers,
-    "tuple[str, ...]": _texts,
-    "Pseudonyms": _pseudonyms,
-    "Counts": _counts,
-    "PlatformClaim | None": _platform_claim,
-    "bytes": _root,
-    "Raw": _raw,
-    "Event": _event,
-}
+_READERS: Final[dict[str, values.Reader]] = (
+    values.READERS
+    | CLAIM_READERS
+    | {
+        "Pseudonyms": _pseudonyms,
+        "Counts": _counts,
+        "Event": _event,
+    }
+)

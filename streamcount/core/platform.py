@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from streamcount.core.event import PLATFORM, STREAMS_MAX
+from streamcount.core.values import Raw
 
 # Bounds of the format, not of a machine: docs/evidence-format.md states them.
 ANSWER_BYTES_MAX: Final = 40_000
@@ -37,8 +38,6 @@ _COUNT = re.compile(r"0|[1-9][0-9]{0,9}")
 
 # Of each stream asked for: its count, or None for none.
 Counts = tuple[int | None, ...]
-# Bytes as they came, not of a hash's length.
-Raw = bytes
 
 
 @dataclass(frozen=True, slots=True)

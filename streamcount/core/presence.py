@@ -30,7 +30,7 @@ Bit order of a bitmap is that of Redis SETBIT: bit 0 is the top bit of byte 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -39,6 +39,8 @@ import numpy.typing as npt
 
 Bitmap = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
+
+Pairs = Callable[[Indices, npt.NDArray[np.int32]], None]
 
 # Earlier than any tick an event can have, and far enough from the limits of int32 to subtract from.
 NEVER = -(2**30)
@@ -148,11 +150,17 @@ class Counted:
 class RunningCount:
     """Counts tick after tick. State: ten bytes a viewer, and W numbers a stream."""
 
-    def __init__(self, *, window: int, streams: int, first: int) -> None:
-        """Start before tick `first`; `window` in ticks, `streams` how many there are."""
+    def __init__(
+        self, *, window: int, streams: int, first: int, pairs: Pairs | None = None
+    ) -> None:
+        """Start before tick `first`; `window` in ticks, `streams` how many there are.
+
+        `pairs` is told, as each tick is counted, whom it proves, and from which tick on (the first is 0).
+        """
         self.window = window
         self.next = first
         self._first = first
+        self._pairs = pairs
         # Ticks are held relative to the first one, so that 32 bits are enough.
         self._seen = np.full(0, NEVER, np.int32)
         self._proof = np.full(0, NEVER, np.int32)
@@ -212,7 +220,11 @@ class RunningCount:
         self._seen[present] = tick
 
         # proven: every presence with a proof in reach covers the ticks from that proof to here.
-        row = np.maximum(self._proof[present], tick - window - 1) - (tick - window - 1)
+        proof = self._proof[present]
+        row = np.maximum(proof, tick - window - 1) - (tick - window - 1)
+        if self._pairs is not None:
+            near = row > 0
+            self._pairs(present[near], proof[near])
         self._open += np.cumsum(np.bincount(row, minlength=window + 1)[1:])
         final = int(self._open[0])
         self._open[:-1] = self._open[1:]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from streamcount.core.body import Body, BodyError, Registrations
 from streamcount.core.entries import STREAMS_IN_TICK_MAX, TickEntry
 from streamcount.core.event import Event
-from streamcount.core.presence import Bitmap, Counted, RunningCount, bitmap_of, popcount
+from streamcount.core.presence import Bitmap, Counted, Pairs, RunningCount, bitmap_of, popcount
 from streamcount.core.pseudonym import PSEUDONYM_BYTES
 
 
@@ -35,8 +35,18 @@ class Tallies:
 class Recount:
     """The state of counting: who is registered, who is excluded, and what the running count needs."""
 
-    def __init__(self, event: Event, *, first: int, excluded: Iterable[bytes] = ()) -> None:
-        """Start before tick `first`, with no viewer registered and these pseudonyms excluded."""
+    def __init__(
+        self,
+        event: Event,
+        *,
+        first: int,
+        excluded: Iterable[bytes] = (),
+        pairs: Pairs | None = None,
+    ) -> None:
+        """Start before tick `first`, with no viewer registered and these pseudonyms excluded.
+
+        `pairs`: who is told of the pairs of presences that prove viewers (`core/presence.py`).
+        """
         self.viewers = 0
         # 16 bytes a viewer, by index.
         self.pseudonyms = bytearray()
@@ -45,7 +55,9 @@ class Recount:
         self._names = set(excluded)
         self._indices = np.zeros(0, np.int64)
         self._mask: Bitmap = np.zeros(0, np.uint8)
-        self._running = RunningCount(window=event.window, streams=len(event.streams), first=first)
+        self._running = RunningCount(
+            window=event.window, streams=len(event.streams), first=first, pairs=pairs
+        )
 
     def restore(self, streams: npt.NDArray[np.uint16], pseudonyms: bytearray) -> None:
         """Register viewers that were registered before the first tick, on these streams."""
@@ -127,6 +139,11 @@ class Recount:
             body_bytes=body_bytes,
             body_root=body_root,
         )
+
+
+def registered(packed: bytes | bytearray, names: set[bytes]) -> int:
+    """Return how many of these viewers are among the registered ones, 16 bytes each."""
+    return len(_find(packed, names))
 
 
 def _find(packed: bytes | bytearray, names: set[bytes]) -> npt.NDArray[np.int64]:

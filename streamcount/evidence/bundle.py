@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from streamcount.core.entries import ClaimEntry, EntryError, decode
+from streamcount.core.claim import ClaimEntry
+from streamcount.core.entries import NoteEntry, decode
+from streamcount.core.values import EntryError
 from streamcount.evidence.pack import MANIFEST, Manifest, PackWriter, body_path, encode_bodies
 from streamcount.tlog import note, tiles
 from streamcount.tlog.checkpoint import Checkpoint
+
+# What only a tick's entry holds: in a text, quotation marks have a backslash before them.
+_TICK: Final = b'"type":"tick"'
 
 README: Final = """streamcount evidence pack / حزمة أدلة
 
@@ -104,8 +109,8 @@ def _write(log: Log, pack: PackWriter, progress: Callable[[int, int], None]) -> 
         found = list(log.frames(start, end))
         pack.add(path, tiles.encode_bundle(frame.entry for frame in found))
         pack.add(body_path(path), encode_bodies(frame.stored for frame in found))
-        if end == point.size and _is_claim(found[-1].entry):
-            stage = "final"
+        for frame in found:
+            stage = _stage(stage, frame.entry)
         progress(end, point.size)
     manifest = Manifest(point.origin, stage, dict(pack.digests))
     pack.add(MANIFEST, log.signer.sign(manifest.text()))
@@ -119,8 +124,14 @@ def bundles(size: int) -> Iterator[tuple[str, int, int]]:
         yield tiles.tile_path("entries", number, end - start), start, end
 
 
-def _is_claim(entry: bytes) -> bool:
+def _stage(stage: str, entry: bytes) -> str:
+    """Return the stage of a log with one more entry: a claim makes it final, and notes change nothing."""
+    if _TICK in entry:
+        return "interim"
     try:
-        return isinstance(decode(entry), ClaimEntry)
+        found = decode(entry)
     except EntryError:
-        return False
+        return "interim"
+    if isinstance(found, NoteEntry):
+        return stage
+    return "final" if isinstance(found, ClaimEntry) else "interim"

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from streamcount.config import PackLimits
 from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds, Means
 from streamcount.core.body import BLOCK_BYTES
 from streamcount.core.entries import EventEntry, TickEntry
+from streamcount.core.figures import Frames
 from streamcount.core.timeline import Timeline
 from streamcount.evidence.findings import DoesNotHoldError, Findings
 from streamcount.evidence.pack import PackError
 from streamcount.tlog import note
-from streamcount.tlog.merkle import block_root
+from streamcount.tlog.merkle import LogTree
 
 
 class Counting:
@@ -22,7 +25,7 @@ class Counting:
     def __init__(self, findings: Findings, limits: PackLimits, verifier: note.Verifier) -> None:
         self._findings = findings
         bounds = Bounds(limits.viewers_max, limits.ticks_max, limits.body_bytes_max)
-        means = Means(lambda body: block_root(body, BLOCK_BYTES), note.parse_witness)
+        means = Means(LogTree(BLOCK_BYTES), note.parse_witness)
         self._audit = Audit(verifier.name, verifier.vkey(), bounds, means)
         findings.course = self._audit.course
 
@@ -50,8 +53,10 @@ class Counting:
             if findings.timeline is not None:
                 findings.timeline.take(entry)
 
-    def finish(self) -> None:
-        """Check what only the whole log can show: no viewer twice, and the stage.
+    def finish(self, replay: Callable[[], Frames]) -> None:
+        """Check what only the whole log can show: no viewer twice, the stage, claims with exclusions.
+
+        `replay` begins with the log's first entry whenever it is called.
 
         Raises:
             DoesNotHoldError: as above.
@@ -60,17 +65,20 @@ class Counting:
         if course.event is None:
             raise DoesNotHoldError("empty", "the log has no entries")
         try:
-            self._audit.finish()
+            self._audit.finish(replay)
         except AuditError as error:
+            if error.number is not None:
+                raise _wrong_entry(error.number, error) from error
             raise DoesNotHoldError("log", "{detail}", detail=error) from error
-        final = course.claim is not None
+        self._findings.counts = self._audit.counts
+        final = course.claim is not None and not course.excluded_since
         if final != (self._findings.stage == "final"):
             if final:
                 raise DoesNotHoldError(
-                    "stage_interim", "the manifest says interim, and the log has a claim"
+                    "stage_interim", "the manifest says interim, and the log is final"
                 )
             raise DoesNotHoldError(
-                "stage_final", "the manifest says final, and the log has no claim"
+                "stage_final", "the manifest says final, and the log has no claim that counts"
             )
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from streamcount.core import values
+from streamcount.core.claim import ClaimEntry
 from streamcount.core.course import Course
+from streamcount.core.figures import Counts
 from streamcount.core.timeline import Timeline
 from streamcount.evidence.fault import FaultError
 
@@ -67,6 +70,8 @@ class Findings:
     # The text of the sheet, and its hash in hexadecimal, once the sheet is known to be the log's.
     sheet: str | None = None
     sheet_sha256: str | None = None
+    # The figures, with and without those who are excluded; None when nothing was opened.
+    counts: Counts | None = None
     # Registered viewers whose bits are not counted any more.
     excluded: int = 0
     # Codes, keys of NOT_CHECKED and OF_PLATFORMS.
@@ -139,11 +144,23 @@ class Findings:
             "exclusions": [
                 {"viewers": len(one.pseudonyms), "reason": one.reason} for one in course.exclusions
             ],
+            "notes": [one.text for one in course.notes],
+            "rule_profile": asdict(entry.event.rule_profile),
+            "gross": None if self.counts is None else asdict(self.counts.gross.figures),
+            "net": None if self.counts is None else asdict(self.counts.net.figures),
+            "claim": None if course.claim is None else claim_as_dict(course.claim),
+            "superseded": [claim_as_dict(one) for _, one in course.claims[:-1]],
             "gaps": [
                 {"kind": gap.kind, "reason": gap.reason, "first": gap.first, "last": gap.last}
                 for gap in course.gaps
             ],
         }
+
+
+def claim_as_dict(claim: ClaimEntry) -> dict[str, Any]:
+    """Return a claim as plain values, without what stands in the findings anyway, and its words."""
+    said: dict[str, Any] = values.plain(claim)
+    return {key: value for key, value in said.items() if key not in {"definition", "words"}}
 
 
 def unchecked(findings: Findings) -> list[str]:

@@ -9,7 +9,8 @@ In this order, and the first thing that is wrong is what is named:
     5 entries      each is canonical and stands where it may                          core/course.py
     6 recount      each body has the root its entry states, and counting the bodies   core/audit.py
                    gives each tick's live and proven count; no viewer registered twice
-    7 claim        is what the entries come to; or the pack says that it is interim
+    7 claim        each is what the entries and bodies come to, with and without who is excluded,
+                   for which the bodies are gone through again; or the pack says that it is interim
     8 papers       sheet and roots are those that the first entry was written with       papers.py
 
 What was not checked is part of the answer, always.
@@ -17,7 +18,7 @@ What was not checked is part of the answer, always.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -300,12 +301,14 @@ class _Check:
 
     def _recount(self, verifier: note.Verifier) -> None:
         counting = Counting(self._findings, self._limits, verifier)
+        for number, (entry, stored) in enumerate(self._frames("counting")):
+            counting.take(number, entry, stored)
+        counting.finish(lambda: self._frames("counting again"))
+
+    def _frames(self, doing: str) -> Iterator[tuple[bytes, bytes]]:
+        """Yield entries and their stored bodies, from the first on."""
         for path, start, end in bundles(self._point.size):
             most = (end - start) * (4 + self._limits.body_bytes_max)
             stored = decode_bodies(self._file(body_path(path), most), end - start)
-            for number, entry in enumerate(self._bundle(path, end - start), start):
-                counting.take(number, entry, next(stored))
-            for _ in stored:  # exhausted only when nothing is left over
-                pass
-            self._progress("counting", end, self._point.size)
-        counting.finish()
+            yield from zip(self._bundle(path, end - start), stored, strict=True)
+            self._progress(doing, end, self._point.size)

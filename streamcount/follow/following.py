@@ -24,24 +24,17 @@ from typing import Any, Protocol
 from streamcount.config import FollowLimits, PackLimits
 from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds, Means, open_body
 from streamcount.core.body import BLOCK_BYTES, Body
+from streamcount.core.claim import ClaimEntry
 from streamcount.core.course import Course
-from streamcount.core.entries import (
-    ClaimEntry,
-    Entry,
-    EntryError,
-    EventEntry,
-    ExcludeEntry,
-    GapEntry,
-    TickEntry,
-    decode,
-)
+from streamcount.core.entries import Entry, EventEntry, ExcludeEntry, GapEntry, TickEntry, decode
 from streamcount.core.segment import SegmentError
+from streamcount.core.values import EntryError
 from streamcount.follow.alarm import AlarmError, judge_entries, open_shown, raise_alarm
 from streamcount.follow.copy import Copy, CopyError
 from streamcount.follow.source import AwayError, RefusedError, Source
 from streamcount.tlog import checkpoint as cp
 from streamcount.tlog import note
-from streamcount.tlog.merkle import block_root
+from streamcount.tlog.merkle import LogTree, block_root
 
 Frames = list[tuple[bytes, bytes]]
 
@@ -124,9 +117,8 @@ class Follower:
         limits = PackLimits()
         bounds = Bounds(limits.viewers_max, limits.ticks_max, limits.body_bytes_max)
         self._bounds = bounds
-        self._audit = Audit(
-            verifier.name, verifier.vkey(), bounds, Means(body_root, note.parse_witness)
-        )
+        means = Means(LogTree(BLOCK_BYTES), note.parse_witness)
+        self._audit = Audit(verifier.name, verifier.vkey(), bounds, means)
         self._tell("trust", key=verifier.vkey(), source=source, why=why)
 
     # --- A round ----------------------------------------------------------------------------------
@@ -266,7 +258,7 @@ class Follower:
         try:
             entry = audit.take(data, stored if self._bodies else None)
             if isinstance(entry, ClaimEntry):
-                audit.finish()
+                audit.finish(lambda: self.copy.frames(0, number))
         except AuditError as error:
             if isinstance(error.__cause__, EntryError):
                 what = f"entry {number} is signed, and this program cannot read it: {error}"
@@ -311,8 +303,8 @@ class Follower:
             "tick": last,
             "live": course.live,
             "proven": course.proven,
-            "peak": course.peak.count,
-            "peak_tick": course.peak.first,
+            "peak": course.shown_peak.count,
+            "peak_tick": course.shown_peak.first,
             "claimed_count": course.event.event.claimed_count if course.event else None,
             "platform": course.rounds[-1].sum if course.rounds else None,
             "gaps": len(course.gaps),

@@ -1,4 +1,6 @@
-"""What operators decide about an event: open it, close it, leave viewers out. Each is an entry of the log.
+"""What operators decide about an event: open, close, leave viewers out, write down, correct.
+
+Each is an entry of the log, or several that become durable together.
 
 An act falls between two steps of the notary (`turn`), is durable before it has any effect on what is
 counted, and is refused, with the reason, when it has no place.
@@ -11,9 +13,13 @@ from collections.abc import Sequence
 
 from streamcount.config import Settings
 from streamcount.core.bucket import BucketError
-from streamcount.core.entries import EndEntry, Entry, EpochEntry
+from streamcount.core.claim import ClaimEntry
+from streamcount.core.claiming import ClaimError
+from streamcount.core.course import CourseError
+from streamcount.core.entries import EndEntry, Entry, EpochEntry, ExcludeEntry, NoteEntry
 from streamcount.core.event import ActRefusedError
 from streamcount.notary.armed import Armed
+from streamcount.notary.claims import Claims, StoppedError
 from streamcount.notary.degraded import SECOND_US
 from streamcount.notary.disk import DiskFullError
 from streamcount.notary.exclusion import make_exclusion
@@ -23,14 +29,16 @@ from streamcount.notary.log import Log, no_room
 class Acts:
     """Operators' acts on one event."""
 
-    def __init__(self, log: Log, armed: Armed, settings: Settings) -> None:
+    def __init__(self, log: Log, armed: Armed, claims: Claims, settings: Settings) -> None:
         # Held while entries are being made, so that an act falls between two steps.
         self.turn = asyncio.Lock()
         # Set when there is something to do before the next look at the store.
         self.wake = asyncio.Event()
         self._log = log
         self._armed = armed
+        self._claims = claims
         self._settings = settings
+        self._correcting = asyncio.Lock()
 
     async def open(self, at: int | None = None) -> int:
         """Open the event: arm its bucket; return the first tick that counts.
@@ -95,16 +103,87 @@ class Acts:
         """Leave viewers out of all counts from the next tick on; return their pseudonyms.
 
         Raises:
-            ActRefusedError: the event is final, one of them is excluded already, or there is no room.
+            ActRefusedError: there is a claim, one of them is excluded already, or there is no room.
         """
         log = self._log
         async with self.turn:
+            if log.course.claim is not None:
+                raise ActRefusedError(
+                    "the event is final: leaving out viewers supersedes its claim. Correct it instead"
+                )
             entry = make_exclusion(log.course, log.pseudonym_key, viewers, reason)
             await self._enter(entry)
             log.counting.exclude(entry.pseudonyms)
         return [*entry.pseudonyms]
 
-    async def _enter(self, entry: Entry) -> None:
+    async def note(self, text: str) -> None:
+        """Write something down in the log.
+
+        Raises:
+            ActRefusedError: there is no room.
+        """
+        async with self.turn:
+            await self._enter(NoteEntry(text))
+
+    async def claim(self) -> None:
+        """Claim what a final event comes to, or return when the process ends."""
+        log = self._log
+        while True:
+            course = log.course
+            try:
+                counts = await self._claims.count(course)
+            except StoppedError:
+                return
+            while len(log.course.exclusions) == len(course.exclusions):
+                try:
+                    async with self.turn:
+                        # Of a claim that was left without the one that supersedes it.
+                        reason = course.exclusions[-1].reason if course.claims else ""
+                        entry = await self._claims.make(log.course, counts, reason)
+                        await log.append([(entry, b"")])
+                except DiskFullError as error:
+                    self._armed.failed(str(error), "the disk was full")
+                    await asyncio.sleep(self._settings.notary_poll_s)
+                else:
+                    return
+
+    async def correct(
+        self, reason: str, viewers: Sequence[str], exclude_reason: str = ""
+    ) -> ClaimEntry:
+        """Supersede a final event's claim by another, with more viewers left out, if any are named.
+
+        What led to it and the claim become durable together: there is never one without the other.
+
+        Raises:
+            ActRefusedError: the event is not final, or this cannot be.
+        """
+        log = self._log
+        async with self._correcting:
+            course = log.course
+            if course.claim is None:
+                raise ActRefusedError("the event is not final: there is no claim to be superseded")
+            before: list[ExcludeEntry | NoteEntry] = []
+            if viewers:
+                why = exclude_reason or reason
+                before = [make_exclusion(course, log.pseudonym_key, viewers, why)]
+            elif not course.corrected:
+                before = [NoteEntry(reason)]
+            more = [one for one in before if isinstance(one, ExcludeEntry)]
+            try:
+                course.after(before)
+                counts = await self._claims.count(course, more)
+                async with self.turn:
+                    entry = await self._claims.make(log.course, counts, reason, before)
+                    await self._enter(*before, entry)
+            except (CourseError, ClaimError) as error:
+                raise ActRefusedError(f"it cannot be superseded: {error}") from error
+            except StoppedError as error:
+                raise ActRefusedError("nothing was changed: the service is ending") from error
+            for one in more:
+                log.counting.exclude(one.pseudonyms)
+            return entry
+
+    async def _enter(self, *entries: Entry) -> None:
         """Archive what was decided.
 
         Raises:
@@ -112,7 +191,7 @@ class Acts:
         """
         await self._log.make_room()
         try:
-            await self._log.append([(entry, b"")])
+            await self._log.append([(entry, b"") for entry in entries])
         except DiskFullError as error:
             # The store may have been told already.
             self._armed.lose("disk full")

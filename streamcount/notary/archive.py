@@ -21,7 +21,7 @@ import hashlib
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -45,6 +45,7 @@ from streamcount.core.pseudonym import key_hash
 from streamcount.core.recount import Recount
 from streamcount.core.sheet import NAME
 from streamcount.core.timeline import Timeline
+from streamcount.core.values import EntryError
 from streamcount.notary import papers, reading
 from streamcount.notary.disk import Disk, DiskFullError
 from streamcount.notary.reading import ArchiveError, Frame
@@ -184,6 +185,13 @@ class Archive:
         """The root over them."""
         return self._tree.root() if self._tree.size else EMPTY_ROOT
 
+    def root_with(self, more: Iterable[Entry]) -> bytes:
+        """Return the root there would be with more entries."""
+        tree = self._tree.copy()
+        for entry in more:
+            tree.append(leaf_hash(entries.encode(entry)))
+        return tree.root()
+
     def pseudonym_key(self) -> bytes:
         """Return the key that turns viewer ids into pseudonyms.
 
@@ -279,7 +287,7 @@ class Archive:
             try:
                 state.take(frame)
             except (
-                entries.EntryError,
+                EntryError,
                 CourseError,
                 bodies.BodyError,
                 segment.SegmentError,

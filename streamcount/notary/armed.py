@@ -83,7 +83,7 @@ class Armed:
     def uncertain(self) -> bool:
         """Tell whether the latest numbers are to be doubted: cut off from the store, or behind."""
         course = self._log.course
-        if stage_of(course) in {"waiting", "final"}:
+        if stage_of(course) in {"waiting", "final"} or course.final:
             return False
         doubted = (
             not self._ready or not self.clock.ready or self.health.trouble or self._unanswered()

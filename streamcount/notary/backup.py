@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamcount.core.entries import ClaimEntry, decode
+from streamcount.core.claim import ClaimEntry
+from streamcount.core.entries import decode
 from streamcount.notary import reading
 from streamcount.notary.disk import Disk
 from streamcount.notary.reading import ArchiveError, ArchiveReader

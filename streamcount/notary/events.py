@@ -192,7 +192,8 @@ class Events:
             for name, notary in self.notaries.items()
         }
         stages = "".join(
-            f"{name}:{','.join((one.state, *one.tests))};" for name, one in sorted(listed.items())
+            f"{name}:{','.join((one.state, f'{one.peak}', *one.tests))};"
+            for name, one in sorted(listed.items())
         )
         try:
             await self._directory.publish(listed, f"{self._life};{stages}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streamcount.core.course import Course
+from streamcount.core.course import EXCLUDE_REASONS_MAX, Course
 from streamcount.core.entries import ExcludeEntry
 from streamcount.core.event import ActRefusedError
 from streamcount.core.pseudonym import pseudonym
@@ -16,14 +16,17 @@ def make_exclusion(
     """Return the entry that excludes viewers, by the ids they send, from the next tick on.
 
     Raises:
-        ActRefusedError: the event is final, or one of them is excluded already or named twice.
+        ActRefusedError: one of them is excluded already or named twice, or there are too many reasons.
     """
-    if course.claim is not None:
-        raise ActRefusedError("the event is final: nothing follows its claim")
     names: dict[bytes, str] = {}
     for viewer in viewers:
         name = pseudonym(pseudonym_key, viewer)
         if name in course.excluded or name in names:
             raise ActRefusedError(f"viewer {viewer} is excluded already, or named twice")
         names[name] = viewer
+    known = {one.reason for one in course.exclusions}
+    if len(known) >= EXCLUDE_REASONS_MAX and reason not in known:
+        raise ActRefusedError(
+            f"reason: there are {EXCLUDE_REASONS_MAX} different ones already, give one of these"
+        )
     return ExcludeEntry(tuple(name.hex() for name in names), reason)

@@ -27,6 +27,7 @@ from streamcount.core.timeline import Timeline
 from streamcount.notary.acts import Acts
 from streamcount.notary.archive import Archive
 from streamcount.notary.armed import Armed
+from streamcount.notary.claims import Claims
 from streamcount.notary.degraded import Health
 from streamcount.notary.disk import DiskFullError
 from streamcount.notary.log import Log
@@ -44,7 +45,8 @@ class Notary:
     ) -> None:
         self.log = Log(archive, settings)
         self.armed = Armed(self.log, buckets_of, settings)
-        self.acts = Acts(self.log, self.armed, settings)
+        self.claims = Claims(self.log)
+        self.acts = Acts(self.log, self.armed, self.claims, settings)
         self._settings = settings
 
     # --- What is shown of it ----------------------------------------------------------------------
@@ -108,22 +110,31 @@ class Notary:
 
     async def rest(self) -> None:
         """Return between two steps, for ever: nothing is archived any more."""
+        self.claims.stop()
         await self.acts.turn.acquire()
 
     # --- The loop ---------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Count until the event is final.
+        """Count until the event is final, and claim what it came to.
 
         Raises:
             DisagreementError: the store contradicts the archive; nothing more is counted.
             ArchiveError, OSError: the archive cannot be written; the process has to end.
         """
         wake = self.acts.wake
-        while self.course.claim is None:
+        claiming: asyncio.Task[None] | None = None
+        while self.course.claim is None or self.course.excluded_since:
             self.archive.check()
+            if self.course.final and claiming is None:
+                # Beside the steps, as what workers still hold has to be acknowledged meanwhile.
+                claiming = asyncio.create_task(self.acts.claim())
+                claiming.add_done_callback(lambda _: wake.set())
+            if claiming is not None and claiming.done():
+                claiming.result()
+                claiming = None
             more = False
-            if self.course.first is not None:
+            if self.course.first is not None and self.course.claim is None:
                 try:
                     async with self.acts.turn:
                         more = await self.step()
@@ -139,8 +150,6 @@ class Notary:
                 except TimeoutError:
                     pass
         await self.armed.clear_away()
-        # Nothing can be appended after the claim; whoever reads opens it anew.
-        self.archive.close()
 
     async def step(self) -> bool:
         """Do what can be done now; true when there is more to do at once."""
@@ -164,8 +173,6 @@ class Notary:
         await armed.remember_members()
         self.health.trouble = ""
         await armed.settle_doubt()
-        if log.course.final:
-            await log.append([(log.course.make_claim(self.excluded), b"")])
         known = (read.state.archived, read.state.close)
         if not read.told or (log.archived, log.course.close or 0) != known:
             await armed.advance()

@@ -20,7 +20,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from streamcount.config import PlatformSettings
 from streamcount.core.course import CourseError
-from streamcount.core.entries import EntryError
 from streamcount.core.event import Event
 from streamcount.core.fields import EventError
 from streamcount.core.platform import (
@@ -31,6 +30,7 @@ from streamcount.core.platform import (
     PlatformEntry,
     broken_rule,
 )
+from streamcount.core.values import EntryError
 from streamcount.notary.disk import DiskFullError
 from streamcount.notary.notary import Notary
 from streamcount.notary.platform import OK, Answer, Platform, no_answer

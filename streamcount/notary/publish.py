@@ -15,7 +15,6 @@ from streamcount.core.entries import (
     EXCLUDE_REASON_CHARACTERS_MAX,
     EXCLUDED_PER_ENTRY_MAX,
     GAP_KINDS,
-    EntryError,
 )
 from streamcount.core.event import (
     ActRefusedError,
@@ -27,6 +26,7 @@ from streamcount.core.event import (
 )
 from streamcount.core.fields import EventError
 from streamcount.core.platform import PlatformClaim
+from streamcount.core.values import EntryError
 from streamcount.core.wire import VIEWER_ID
 from streamcount.notary.events import Events
 from streamcount.notary.notary import Notary
@@ -269,8 +269,8 @@ def _summary(notary: Notary) -> dict[str, Any]:
         "title": {"ar": event.title.ar, "en": event.title.en},
         "timezone": event.timezone,
         "stage": notary.stage,
-        "peak": course.peak.count,
-        "peak_tick": course.peak.first,
+        "peak": course.shown_peak.count,
+        "peak_tick": course.shown_peak.first,
         "target": event.target,
         "window": event.window,
         "interval": event.interval,

@@ -24,7 +24,8 @@ def listed_of(
     nonce = origin.rpartition("/")[2]
     result = (0, 0, 0)
     if stage == "final":
-        result = ((course.next_tick or 1) - 1, course.peak.count, course.peak.first or 0)
+        peak = course.shown_peak
+        result = ((course.next_tick or 1) - 1, peak.count, peak.first or 0)
     return Listed(
         event,
         f"{event.id}.{nonce}",

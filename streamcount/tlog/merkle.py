@@ -62,6 +62,26 @@ class Frontier:
         return other
 
 
+class LogTree:
+    """The tree over a log's entries as they come, and the roots over the blocks of their bodies."""
+
+    def __init__(self, block_bytes: int) -> None:
+        self._block_bytes = block_bytes
+        self._tree = Frontier()
+
+    def take(self, entry: bytes) -> None:
+        """Take the next entry."""
+        self._tree.append(leaf_hash(entry))
+
+    def root(self) -> bytes:
+        """Return the root over the entries so far."""
+        return self._tree.root()
+
+    def body_root(self, body: bytes) -> bytes:
+        """Return the root that an entry commits to its body by."""
+        return block_root(body, self._block_bytes)
+
+
 def root(leaves: Iterable[bytes]) -> bytes:
     """Return the root over these leaf hashes."""
     tree = Frontier()

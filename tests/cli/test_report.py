@@ -118,7 +118,7 @@ def test_both_languages_say_as_much(made):
 @pytest.mark.parametrize(
     ("kind", "change", "english", "arabic"),
     [
-        (ClaimEntry, {"peak": 2135}, "the claim says peak 2135", "النتيجة المعلنة إن \u2066peak\u2069 يساوي 2135"),
+        (ClaimEntry, {"value": 2135}, "the claim says value 2135", "النتيجة المعلنة إن \u2066value\u2069 يساوي 2135"),
         (TickEntry, {"live": 9999}, "the entry says live 9999", "المدخلة إن \u2066live\u2069 يساوي 9999"),
     ],
 )  # fmt: skip

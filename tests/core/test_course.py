@@ -11,10 +11,17 @@ from hypothesis import strategies as st
 
 from streamcount.core import presence
 from streamcount.core.body import MOVE, REGISTRATION, Body
-from streamcount.core.course import Course, CourseError, Peak
+from streamcount.core.claim import (
+    ClaimEntry,
+    Excluded,
+    Figures,
+    ProfileResult,
+    Wording,
+)
+from streamcount.core.claiming import ClaimError, definition_of, profile_result
+from streamcount.core.course import Course, CourseError
 from streamcount.core.entries import (
     FORMAT,
-    ClaimEntry,
     EndEntry,
     EpochEntry,
     EventEntry,
@@ -24,7 +31,10 @@ from streamcount.core.entries import (
     TickEntry,
 )
 from streamcount.core.event import parse_event
+from streamcount.core.instants import Instant
+from streamcount.core.peak import Peak
 from streamcount.core.recount import Recount, Tallies
+from tests.core.claimed import claimed
 
 EVENT = parse_event({"id": "lesson", "title": {"en": "Lesson"}, "window": 7, "interval": 1})
 OPENED = [
@@ -56,37 +66,139 @@ def whole(proven, close=109, extra=()):
 
 
 def test_claim_names_the_first_tick_of_the_highest_proven_count():
-    claim = whole([1, 5, 5, 3, 5, 5, 5]).make_claim(0)
-    assert (claim.peak, claim.peak_first, claim.peak_last) == (5, 101, 102)
-    assert (claim.first, claim.last, claim.uniques) == (100, 109, 0)
+    claim = claimed(whole([1, 5, 5, 3, 5, 5, 5]))
+    assert claim.gross == claim.net
+    assert (claim.net.peak, claim.net.peak_first, claim.net.peak_last) == (5, 101, 102)
+    assert (claim.value, claim.first, claim.last, claim.net.uniques) == (5, 100, 109, 0)
+    assert (claim.net.watch_s, claim.net.average_milli) == (29, 2_900)
+    assert claim.instant == Instant(
+        "1970-01-01T00:01:42Z",
+        "1970-01-01T03:01:42+03:00",
+        "1970-01-01T00:01:43Z",
+        "1970-01-01T03:01:43+03:00",
+    )
 
 
 def test_an_event_nobody_watched_has_a_peak_of_zero_without_a_tick():
-    claim = whole([]).make_claim(0)
-    assert (claim.peak, claim.peak_first, claim.peak_last) == (0, None, None)
+    claim = claimed(whole([]))
+    assert (claim.net.peak, claim.net.peak_first, claim.net.peak_last) == (0, None, None)
+    assert (claim.value, claim.instant, claim.streams) == (0, None, ())
 
 
 def test_a_tick_in_a_clock_gap_cannot_be_the_peak_and_one_in_a_loss_gap_can():
-    clock = whole([1, 9, 2], extra=[GapEntry("clock", "step", 101, 101)]).make_claim(0)
-    assert (clock.peak, clock.peak_first, clock.clock_ticks) == (2, 102, 1)
-    loss = whole([1, 9, 2], extra=[GapEntry("loss", "node", 101, 103)]).make_claim(0)
-    assert (loss.peak, loss.peak_first, loss.loss_ticks) == (9, 101, 3)
+    clock = claimed(whole([1, 9, 2], extra=[GapEntry("clock", "step", 101, 101)]))
+    assert (clock.net.peak, clock.net.peak_first, clock.clock_ticks) == (2, 102, 1)
+    assert clock.net.watch_s == 12
+    loss = claimed(whole([1, 9, 2], extra=[GapEntry("loss", "node", 101, 103)]))
+    assert (loss.net.peak, loss.net.peak_first, loss.loss_ticks) == (9, 101, 3)
 
 
 def test_a_right_claim_is_taken_and_ends_the_course():
     taken = whole([4])
-    taken.take(taken.make_claim(0))
+    taken.take(claimed(taken))
     with pytest.raises(CourseError, match="after the claim"):
         taken.take(GapEntry("loss", "", 100, 100))
 
 
+TOLD = {"root", "words", "software"}
+
+
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(ClaimEntry)])
-def test_a_claim_with_any_field_changed_is_refused(field):
+def test_a_claim_with_any_field_changed_is_refused_but_for_what_is_told(field):
     taken = whole([4])
-    claim = taken.make_claim(0)
-    other = "live" if field == "number" else 12345
-    with pytest.raises(CourseError, match=field):
-        taken.take(dataclasses.replace(claim, **{field: other}))
+    claim = claimed(taken)
+    changed = dataclasses.replace(
+        claim,
+        **{
+            field: {
+                "definition": claim.definition | {"target": 1},
+                "gross": dataclasses.replace(claim.gross, peak=5),
+                "net": dataclasses.replace(claim.net, peak=5),
+                "instant": dataclasses.replace(claim.instant, utc="1970-01-01T00:01:42Z"),
+                "streams": (),
+                "exclusions": (Excluded("why", 0),),
+                "profile": dataclasses.replace(claim.profile, duration_ok=1),
+                "reason": "why",
+            }.get(field, 12345)
+        },
+    )
+    if field in TOLD:
+        taken.take(dataclasses.replace(claim, words=Wording("x", "y"), root=b"r" * 32))
+    else:
+        with pytest.raises(CourseError, match=field):
+            taken.take(changed)
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Figures)])
+def test_a_claim_with_any_figure_changed_is_refused(name):
+    taken = whole([4])
+    right = claimed(taken)
+    for key in ("gross", "net"):
+        figures = getattr(right, key)
+        other = dataclasses.replace(figures, **{name: (getattr(figures, name) or 0) + 1})
+        with pytest.raises(CourseError, match=f"{key}.{name}"):
+            taken.take(dataclasses.replace(right, **{key: other}))
+
+
+def test_local_instants_may_have_any_offset_that_makes_them_the_same_instants():
+    taken = whole([4])
+    right = claimed(taken)
+    other = dataclasses.replace(right.instant, local="1970-01-01T00:01:41+00:00")
+    for local in ("1970-01-01T00:01:41+00:00", "1970-01-01T18:01:41+18:00"):
+        other = dataclasses.replace(right.instant, local=local)
+        taken.after([dataclasses.replace(right, instant=other)])
+    for local in (
+        "1970-01-01T00:01:41-00:00", "1970-01-01T03:01:42+03:00", "1970-01-01T18:02:41+18:01", "", "1970-01-01T03:01:41",
+        "1970-01-01T03:01:41+3:00", "1970-01-01t03:01:41+03:00", "1970-01-01T03:01:41+02:60",
+    ):  # fmt: skip
+        other = dataclasses.replace(right.instant, local=local)
+        with pytest.raises(CourseError, match="instant"):
+            taken.after([dataclasses.replace(right, instant=other)])
+
+
+def test_a_claim_may_be_superseded_after_a_note_or_an_exclusion_up_to_sixteen_times():
+    taken = whole([4])
+    with pytest.raises(ClaimError, match="the first claim has no reason"):
+        claimed(taken, "why")
+    taken.take(claimed(taken))
+    with pytest.raises(ClaimError, match="without an exclude or a note"):
+        claimed(taken, "why")
+    first = taken.size - 1
+    taken.take(NoteEntry("somebody noticed"))
+    assert (taken.corrected, taken.excluded_since) == (True, False)
+    with pytest.raises(ClaimError, match="each later one has one"):
+        claimed(taken)
+    later = claimed(taken, "somebody noticed")
+    assert (later.version, later.supersedes, later.size) == (2, first, first + 2)
+    for wrong in ({"version": 3}, {"supersedes": first + 1}, {"supersedes": None}, {"reason": ""}):
+        with pytest.raises(CourseError):
+            taken.after([dataclasses.replace(later, **wrong)])
+    taken.take(later)
+    for number in range(14):
+        taken.take(ExcludeEntry((f"{number:032x}",), "a program"))
+        assert taken.excluded_since
+        taken.take(claimed(taken, "a program", excluded=[0]))
+        assert not taken.excluded_since
+    assert (len(taken.claims), taken.claim.version) == (16, 16)
+    taken.take(NoteEntry("one more"))
+    with pytest.raises(ClaimError, match="more than 16 claims"):
+        claimed(taken, "one more")
+
+
+def test_a_claim_says_whether_the_event_was_what_its_profile_asks_for():
+    def result(ticks, streams, **rules):
+        event = {"streams": [{"id": f"s{n}"} for n in range(streams)], "window": 7, "interval": 1}
+        profile = {"id": "ours"} | rules
+        return profile_result(
+            parse_event(event | {"id": "a", "title": {"en": "a"}, "rule_profile": profile}), ticks
+        )
+
+    assert result(1, 9) == ProfileResult(1, True, 9, True, True)
+    assert result(599, 1, duration_s=600) == ProfileResult(599, False, 1, True, False)
+    assert result(600, 1, duration_s=600, single_stream=True) == ProfileResult(
+        600, True, 1, True, True
+    )
+    assert result(600, 2, single_stream=True) == ProfileResult(600, True, 2, False, False)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +227,7 @@ def test_a_claim_with_any_field_changed_is_refused(field):
         ([EndEntry(100), tick(100), tick(101, present=1)], "heartbeats in tick 101"),
         ([EndEntry(100), *(tick(100 + i) for i in range(9))], "tick 108 after the last one, 107"),
         (
-            [ClaimEntry("proven", 0, None, None, 0, None, 0, 100, 100, 0, 0, 0, 0, None)],
+            [dataclasses.replace(claimed(whole([])), definition=definition_of(EVENT))],
             "no claim before",
         ),
     ],
@@ -163,8 +275,9 @@ def test_viewers_are_excluded_from_the_event_on_until_the_claim():
         2,
         ["before it opens", "later"],
     )
-    with pytest.raises(CourseError, match="1 viewers excluded, of 0 registered"):
-        whole([4], extra=[ExcludeEntry(("ab" * 16,), "")]).make_claim(1)
+    one = whole([4], extra=[ExcludeEntry(("ab" * 16,), "")])
+    with pytest.raises(CourseError, match="more viewers excluded"):
+        one.take(dataclasses.replace(claimed(one, excluded=[0]), exclusions=(Excluded("", 2),)))
 
 
 def test_a_note_may_stand_anywhere_behind_the_event():

@@ -8,13 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamcount.core import canonical, entries
+from streamcount.core import canonical, claim, entries
 from streamcount.core.event import parse_event
+from streamcount.core.instants import Instant
 from streamcount.core.platform import COUNT_MAX, PlatformClaim, PlatformEntry
 
 EVENT = parse_event({"id": "lesson", "title": {"ar": "درس", "en": "Lesson"}})
 naturals = st.integers(0, 2**53 - 1)
 ticks = st.integers(0, entries.TICK_MAX)
+digests = st.binary(min_size=32, max_size=32)
+figures = st.builds(
+    claim.Figures,
+    **dict.fromkeys("peak qualified live_peak uniques watch_s average_milli".split(), naturals),
+    **dict.fromkeys("peak_first peak_last live_peak_first".split(), st.none() | naturals),
+)
 kinds = st.one_of(
     st.just(
         entries.EventEntry(
@@ -50,21 +57,27 @@ kinds = st.one_of(
     ),
     st.builds(entries.EndEntry, ticks),
     st.builds(
-        entries.ClaimEntry,
-        st.just("proven"),
-        naturals,
-        st.none() | naturals,
-        st.none() | naturals,
-        naturals,
-        st.none() | naturals,
-        naturals,
-        naturals,
-        naturals,
-        naturals,
-        naturals,
-        naturals,
-        naturals,
-        st.none()
+        claim.ClaimEntry,
+        version=naturals,
+        supersedes=st.none() | naturals,
+        reason=st.text(max_size=500),
+        size=naturals,
+        root=digests,
+        origin=st.text(),
+        definition=st.just(EVENT.as_dict()),
+        words=st.builds(claim.Wording, st.text(max_size=700), st.text(max_size=700)),
+        software=st.builds(claim.Software, st.text(max_size=100), digests),
+        value=st.none() | naturals,
+        instant=st.none() | st.builds(Instant, *[st.text()] * 4),
+        gross=figures,
+        net=figures,
+        streams=st.lists(naturals, max_size=64).map(tuple),
+        exclusions=st.lists(st.builds(claim.Excluded, st.text(max_size=80), naturals)).map(tuple),
+        **dict.fromkeys(("first", "last", "loss_ticks", "clock_ticks", "lag_ticks"), naturals),
+        profile=st.builds(
+            claim.ProfileResult, naturals, st.booleans(), naturals, st.booleans(), st.booleans()
+        ),
+        platform=st.none()
         | st.builds(
             PlatformClaim,
             *[st.none() | naturals] * 7,

@@ -22,6 +22,7 @@ from streamcount.core.platform import (
     make_platform_claim,
     read_youtube,
 )
+from tests.core.claimed import claimed
 from tests.evidence.logs import sample, youtube
 
 A, B = "aaaaaaaaaaa", "bbbbbbbbbbb"
@@ -185,8 +186,8 @@ def test_a_flapping_platform_is_kept_as_it_is_and_the_claim_shows_it():
     ]
     whole = course(*rounds, EndEntry(109), *(tick(100 + i) for i in range(17)))
     assert [one.counts[0] for one in whole.rounds] == told
-    claim = whole.make_claim(0)
-    assert claim.number == "platform"
+    claim = claimed(whole)
+    assert claim.value == 99_005
     # Highest, and plainly alone: its neighbours, the second highest and the median are far below.
     told = claim.platform
     assert (told.peak, told.before, told.after, told.second) == (99_005, 655, 5, 655)
@@ -199,7 +200,7 @@ def test_a_flapping_platform_is_kept_as_it_is_and_the_claim_shows_it():
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(PlatformClaim)])
 def test_a_claim_with_any_of_the_platforms_figures_changed_is_refused(name):
     whole = course(asked({A: 7, B: 5}), EndEntry(109), *(tick(100 + i) for i in range(17)))
-    claim = whole.make_claim(0)
+    claim = claimed(whole)
     forged = dataclasses.replace(claim.platform, **{name: 12_345})
     with pytest.raises(CourseError, match="platform"):
         whole.take(dataclasses.replace(claim, platform=forged))
@@ -210,7 +211,7 @@ def test_samples_outside_open_and_close_do_not_count():
     inside = asked({A: 1, B: 1}, round=2, asked_ms=100_100)
     late = asked({A: 9, B: 9}, round=3, asked_ms=109_950, took_ms=50)
     whole = course(early, inside, late, EndEntry(109), *(tick(100 + i) for i in range(17)))
-    told = whole.make_claim(0).platform
+    told = claimed(whole).platform
     assert (told.peak, told.rounds, told.samples) == (2, 1, 2)
 
 

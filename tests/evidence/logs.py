@@ -11,16 +11,21 @@ import numpy as np
 from streamcount.config import Settings
 from streamcount.core import body as bodies
 from streamcount.core.body import MOVE, REGISTRATION, Body
-from streamcount.core.entries import EndEntry, EpochEntry, ExcludeEntry, GapEntry
+from streamcount.core.claim import Software, Wording
+from streamcount.core.claiming import Told, make_claim
+from streamcount.core.entries import EndEntry, EpochEntry, ExcludeEntry, GapEntry, NoteEntry
 from streamcount.core.event import parse_event
+from streamcount.core.figures import replayed
 from streamcount.core.platform import READERS, PlatformEntry
 from streamcount.core.presence import bitmap_of
 from streamcount.core.recount import Recount, Tallies
 from streamcount.notary import archive as archives
+from streamcount.notary import reading
 from streamcount.notary.archive import Archive
 from streamcount.tlog.merkle import block_root
 
 SETTINGS = Settings()
+SOFTWARE = Software("streamcount of a test", bytes(32))
 FIRST = 1_795_000_000
 # Archives that tests opened; tests/conftest.py closes them.
 OPENED = []
@@ -149,7 +154,35 @@ class Author:
         self.append((EndEntry(self.course.next_tick - 1), b""))
         while not self.course.final:
             self.tick()
-        self.append((self.course.make_claim(self.recount.excluded), b""))
+        self.claim()
+
+    def claim(self, reason=""):
+        """Claim what the log comes to, counted again from the disk."""
+        folder, course = self.archive.folder, self.course
+
+        def frames():
+            with (folder / "segment").open("rb") as file:
+                for frame in reading.frames(file, self.archive.size):
+                    yield frame.entry, frame.stored
+
+        (counts,) = replayed(
+            self.event,
+            course.first,
+            course.ticks_open,
+            course.in_clock_gap,
+            [course.exclusions],
+            frames,
+        )
+        told = Told(self.archive.root, reason, Wording("عدد", "a number"), SOFTWARE, lambda _: 180)
+        self.append((make_claim(course, counts, told), b""))
+
+    def note(self, text):
+        self.append((NoteEntry(text), b""))
+
+    def correct(self, *viewers, reason="recounted"):
+        """Exclude viewers from a final event, and supersede its claim."""
+        self.exclude(*viewers, reason=reason)
+        self.claim(reason)
 
     def done(self):
         self.archive.close()

@@ -180,13 +180,13 @@ def failed_after_all(forger, number):
 def the_claims_outlier(forger, _number):
     claim = forger.number(ClaimEntry)
     told = canonical.load(forger.entries[claim])["platform"]
-    forger.change(claim, platform=told | {"peak": 650})
+    forger.change(claim, platform=told | {"peak": 650}, value=650)
 
 
 def the_claims_number(forger, _number):
     claim = forger.number(ClaimEntry)
-    plain = canonical.load(forger.entries[claim]) | {"number": "proven"}
-    forger.entries[claim] = canonical.dump(plain)
+    plain = canonical.load(forger.entries[claim])
+    forger.change(claim, value=plain["net"]["qualified"])
 
 
 def no_platform_in_the_claim(forger, _number):
@@ -218,7 +218,7 @@ def test_what_the_keys_owner_makes_up_whole_holds_and_only_a_kept_checkpoint_sho
     forger.entries[number] = raised(forger.entries[number], youtube({A: 9_000}), counts=[9_000])
     claim = forger.number(ClaimEntry)
     told = canonical.load(forger.entries[claim])["platform"]
-    forger.change(claim, platform=told | {"peak": 9_000})
+    forger.change(claim, platform=told | {"peak": 9_000}, value=9_000)
     report = made.verify(forger.write(tmp_path))
     assert report.wrong is None
     assert any("only the integrity of its samples" in line for line in report.not_checked)

@@ -17,7 +17,7 @@ import pytest
 from streamcount.cli.report import report
 from streamcount.config import PackLimits
 from streamcount.core import body as bodies
-from streamcount.core import canonical, entries, segment
+from streamcount.core import canonical, entries, segment, values
 from streamcount.core.entries import ClaimEntry, TickEntry
 from streamcount.evidence.bundle import export
 from streamcount.evidence.pack import (
@@ -63,7 +63,7 @@ def test_a_true_pack_holds(tmp_path, options):
     made = make(tmp_path, **options)
     report = made.verify(checkpoints=[made.checkpoint])
     assert (report.exit_code, report.wrong, report.stage) == (0, None, "final")
-    assert report.as_dict()["peak"] == report.course.claim.peak
+    assert report.as_dict()["peak"] == report.course.claim.net.peak
 
 
 def test_before_the_claim_a_pack_is_interim(tmp_path):
@@ -258,9 +258,9 @@ def test_a_tick_whose_figures_do_not_follow_from_its_body_does_not_hold(made, tm
 def test_a_higher_claim_does_not_hold(made, tmp_path):
     forger = Forger(made)
     number = forger.number(ClaimEntry)
-    forger.change(number, peak=2135)
+    forger.change(number, value=2135)
     report = made.verify(forger.write(tmp_path))
-    assert (report.exit_code, "the claim says peak 2135" in report.wrong) == (1, True)
+    assert (report.exit_code, "the claim says value 2135" in report.wrong) == (1, True)
 
 
 def test_an_added_presence_bit_does_not_hold(made, tmp_path):
@@ -312,7 +312,7 @@ def test_a_viewer_registered_twice_does_not_hold(tmp_path):
             body[18:34] = body[0:16]
             forger.stored[number] = segment.deflate(bytes(body))
 
-            forger.change(number, body_root=entries._plain(block_root(bytes(body), 64)))
+            forger.change(number, body_root=values.plain(block_root(bytes(body), 64)))
             break
     assert made.verify(forger.write(tmp_path)).wrong == "a viewer is registered twice"
 
@@ -330,7 +330,7 @@ def test_a_move_to_the_stream_one_is_on_does_not_hold(tmp_path):
             body = bytearray(segment.inflate(forger.stored[later], after.body_bytes))
             body[18 * after.new : 18 * after.new] = move
             forger.stored[later] = segment.deflate(bytes(body))
-            root_text = entries._plain(block_root(bytes(body), 64))
+            root_text = values.plain(block_root(bytes(body), 64))
             forger.change(later, body_root=root_text, body_bytes=len(body), moves=1)
             break
     assert "is on already" in made.verify(forger.write(tmp_path)).wrong

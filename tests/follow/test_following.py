@@ -90,8 +90,8 @@ async def test_a_whole_event_is_followed_to_its_claim(tmp_path, bodies):
         told = follower._tell.of("checkpoint")[-1]
         assert (told["stage"], told["peak"], told["peak_tick"]) == (
             "final",
-            claim.peak,
-            claim.peak_first,
+            claim.net.peak,
+            claim.net.peak_first,
         )
         assert told["recounted"] == bodies
         assert follower._tell.of("trust")[0]["why"].startswith("the log's own word")

@@ -59,7 +59,7 @@ async def test_the_example_in_the_head_counts_a_viewer(stack, module):
     await asyncio.wait_for(scope["main"](), 30)
     await stack.close_event()
     assert notary.course.viewers == 1
-    assert notary.course.claim.peak == 1
+    assert notary.course.claim.net.peak == 1
     assert sum(notary.timeline.rows(0, 1000)["breaks"]) >= 1
 
 

@@ -70,7 +70,7 @@ def check(stack, notary, acks, folder):
     assert all(len(set(told)) >= max(told) - min(told) for told in acks)
     assert holds(notary, folder).as_dict()["peak"] == VIEWERS
     claim = notary.course.claim
-    assert (claim.peak, claim.uniques) == (VIEWERS, VIEWERS)
+    assert (claim.net.peak, claim.net.uniques) == (VIEWERS, VIEWERS)
 
 
 async def test_buckets_are_armed_together_and_taken_over_by_another_number_of_them(

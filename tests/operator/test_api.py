@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from streamcount.core.claim import Excluded
 from streamcount.evidence.bundle import export
 from streamcount.evidence.verify import verify
 from streamcount.operator.api import OperatorApi
@@ -96,7 +97,9 @@ async def test_an_event_from_creation_to_evidence(operator, tmp_path):
     (tmp_path / "final.zip").write_bytes(pack)
     report = verify(tmp_path / "final.zip", key=made["key"])
     assert (report.exit_code, report.course.close) == (0, closed["close"])
-    assert (report.course.claim.uniques, report.course.claim.excluded) == (1, 1)
+    claim = report.course.claim
+    assert (claim.gross.uniques, claim.net.uniques) == (2, 1)
+    assert claim.exclusions == (Excluded("تجربة", 1),)
     status, answer, _ = await operator.call(
         "POST", "/api/events/lesson/exclude", {"viewers": ["somebody"], "reason": "late"}
     )

@@ -309,21 +309,21 @@ class Judge:
         self._right_seconds()
         claim = course.claim
         archived = ledger.peak(ledger.presence, ledger.breaks)
-        if claim.peak != archived:
-            self.violation(f"I1: the claim is {claim.peak}, the archive comes to {archived}")
+        if claim.net.peak != archived:
+            self.violation(f"I1: the claim is {claim.net.peak}, the archive comes to {archived}")
         # Of two tabs one may play on while the other's pause is lost: what a break means is moot there.
         for viewer in self.world.viewers:
             if viewer.tabs:
                 broke[self.name(viewer.viewer)] = ledger.breaks.get(self.name(viewer.viewer), set())
         most = ledger.peak(heard, broke)
-        if claim.peak > most:
-            self.violation(f"I1: the claim is {claim.peak}, {most} were there")
+        if claim.net.peak > most:
+            self.violation(f"I1: the claim is {claim.net.peak}, {most} were there")
         self._all_answered(sent)
         self._gaps_tell(sent)
         if self.exact:
             right = ledger.peak(exact, broke)
-            if claim.peak != right:
-                self.violation(f"I2: the claim is {claim.peak}, {right} were there")
+            if claim.net.peak != right:
+                self.violation(f"I2: the claim is {claim.net.peak}, {right} were there")
             losses = [gap for gap in ledger.gaps if gap.kind == "loss"]
             if losses:
                 self.violation(f"I2: nothing that loses happened, and there is {losses[0]}")

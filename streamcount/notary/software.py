@@ -1,0 +1,34 @@
+"""Which program this is: its version, and a hash of its files, for the claims it makes.
+
+The hash is that of what these commands print in the folder of the package, so anybody can take it of a
+copy:
+
+    find * -type f -not -name '*.pyc' | LC_ALL=C sort | xargs sha256sum | sha256sum
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+
+import streamcount
+from streamcount.core.claim import Software
+
+
+@functools.cache
+def software() -> Software:
+    """Return this program as a claim names it; its files are read once."""
+    return Software(f"streamcount {streamcount.__version__}", files_hash(_folder()))
+
+
+def files_hash(folder: Path) -> bytes:
+    """Return a hash of all files of a folder but those that Python compiled, hidden ones with them."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    named = sorted((path.relative_to(folder).as_posix(), path) for path in files)
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n" for name, path in named]
+    return hashlib.sha256("".join(lines).encode()).digest()
+
+
+def _folder() -> Path:
+    return Path(streamcount.__file__).parent
