@@ -97,8 +97,8 @@ def _write(scale: Scale, folder: Path, told: Callable[[int, int], None]) -> int:
         tick(nobody, 0)
     archive.append(waiting)
     found = figures.found(course.viewers, course.ticks_open)
-    told = Told(archive.root, "", words_of(event), software(), lambda _: 0)
-    archive.append([(make_claim(course, Counts(found, found), told), b"")])
+    said = Told(archive.root, "", words_of(event), software(), lambda _: 0)
+    archive.append([(make_claim(course, Counts(found, found), said), b"")])
     archive.close()
     return crowd.heartbeats
 
