@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 
 from streamcount.config import PackLimits
@@ -91,6 +92,14 @@ class Forger:
         plain = canonical.load(self.entries[number]) | change
         self.entries[number] = canonical.dump(plain)
 
+    def define(self, **change):
+        """Change the definition, in the first entry and in every claim."""
+        event = canonical.load(self.entries[0])["event"] | change
+        self.change(0, event=event)
+        for number, entry in enumerate(self.entries):
+            if b'"type":"claim"' in entry:
+                self.change(number, definition={k: v for k, v in event.items() if k != "streams"})
+
     def number(self, kind, nth=0):
         found = [n for n, e in enumerate(self.entries) if isinstance(entries.decode(e), kind)]
         return found[nth]
@@ -102,7 +111,9 @@ class Forger:
         for number, entry in enumerate(self.entries):
             if self.rooted and b'"type":"claim"' in entry:
                 prefix = base64.b64encode(root(leaves)).decode()
-                self.change(number, size=number, root=prefix)
+                # What is no canonical JSON stays as it is.
+                with contextlib.suppress(canonical.NotCanonicalError):
+                    self.change(number, size=number, root=prefix)
             leaves.append(leaf_hash(self.entries[number]))
         with out.open("wb") as file:
             pack = PackWriter(file)
