@@ -48,7 +48,7 @@ class CanonicalReader {
     let value = 0;
     while (this.bytes[this.at] >= 0x30 && this.bytes[this.at] <= 0x39) {
       if (this.at - digits >= 16) this.wrong("number");
-      value = value * 10 + this.bytes[this.at++] - 0x30;
+      value = value * 10 + (this.bytes[this.at++] - 0x30);
     }
     const count = this.at - digits;
     // Sixteen digits may be above 2^53 by rounding only when they are not safe anyway.

@@ -111,8 +111,8 @@ function checkClaim(log, number, result, root) {
     if (said === found) continue;
     const inner = isObject(expected[key]) && isObject(entry[key]) ? Object.keys(expected[key]) : [];
     const which = inner.find((one) => canonical(entry[key][one] ?? null) !== canonical(expected[key][one]));
-    if (which !== undefined) say(`${key}.${which} = ${canonical(entry[key][which] ?? null)}, ${canonical(expected[key][which])}`);
-    say(said.length + found.length < 200 ? `${key} = ${said}, ${found}` : key);
+    if (which !== undefined) say(`${key}.${which}: ${canonical(entry[key][which] ?? null)} ≠ ${canonical(expected[key][which])}`);
+    say(said.length + found.length < 200 ? `${key}: ${said} ≠ ${found}` : key);
   }
   const wrong = wrongInInstant(entry.instant, named.figures);
   if (wrong !== "") say(wrong);

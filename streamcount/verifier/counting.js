@@ -122,8 +122,8 @@ class Counting {
     const spare = (8 - (entry.viewers % 8)) % 8;
     const end = presence.length - 1;
     if (spare > 0 && ((presence[end] | (breaks === null ? 0 : breaks[end])) & ((1 << spare) - 1)) !== 0) say("spare bits");
-    if (present !== entry.present) say(`present = ${entry.present}, ${present}`);
-    if (breaking !== entry.breaks) say(`breaks = ${entry.breaks}, ${breaking}`);
+    if (present !== entry.present) say(`present: ${entry.present} ≠ ${present}`);
+    if (breaking !== entry.breaks) say(`breaks: ${entry.breaks} ≠ ${breaking}`);
   }
 
   // One viewer present in tick i.
@@ -199,10 +199,10 @@ class Counting {
     }
     const proven = k >= 0 ? this.provenSum : 0;
     this.lives[i] = live;
-    if (entry.live !== live) say(`live = ${entry.live}, ${live}`);
-    if (entry.proven !== proven) say(`proven = ${entry.proven}, ${proven}`);
+    if (entry.live !== live) say(`live: ${entry.live} ≠ ${live}`);
+    if (entry.proven !== proven) say(`proven: ${entry.proven} ≠ ${proven}`);
     for (let s = 0; s < this.streamLive.length; s++) {
-      if (entry.streams[s] !== this.streamLive[s]) say(`streams[${s}] = ${entry.streams[s]}, ${this.streamLive[s]}`);
+      if (entry.streams[s] !== this.streamLive[s]) say(`streams[${s}]: ${entry.streams[s]} ≠ ${this.streamLive[s]}`);
     }
   }
 }

@@ -2,6 +2,7 @@
 "use strict";
 
 const CURVE = { width: 900, height: 320, left: 64, right: 16, top: 34, bottom: 46 };
+const CURVE_SMALL = { width: 420, height: 300, left: 48, right: 12, top: 34, bottom: 46 };
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
 
 // The highest value of each column.
@@ -25,7 +26,8 @@ function niceStep(most) {
 
 // `curves`: {proven, live}, from tick `first` on.
 function drawCurve(result, curves, offset) {
-  const { width, height, left, right, top, bottom } = CURVE;
+  const small = innerWidth < 560;
+  const { width, height, left, right, top, bottom } = small ? CURVE_SMALL : CURVE;
   const first = result.first_tick;
   const ticks = curves.live.length;
   const named = result.figures[result.definition.rule_profile.count];
@@ -48,7 +50,7 @@ function drawCurve(result, curves, offset) {
     picture.append(drawn("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "grid" }));
     picture.append(text(left - 8, y(value) + 4, number(value), "end"));
   }
-  const step = STEPS_S.find((one) => ticks / one <= 8) ?? Math.ceil(ticks / 8 / 86400) * 86400;
+  const step = STEPS_S.find((one) => ticks / one <= (small ? 4 : 8)) ?? Math.ceil(ticks / (small ? 4 : 8) / 86400) * 86400;
   const shift = offset ?? 0;
   for (let at = Math.ceil((first + shift) / step) * step - shift; at < first + ticks; at += step) {
     const clock = calendar(at, shift);
@@ -57,7 +59,9 @@ function drawCurve(result, curves, offset) {
     picture.append(text(x(at - first), height - bottom + 19, digits(shown), "middle"));
   }
   picture.append(drawn("line", { x1: left, x2: width - right, y1: height - bottom, y2: height - bottom, class: "axis" }));
-  picture.append(text((left + width - right) / 2, height - 8, say("curve_axis", { offset: digits(offsetText(shift)) }), "middle", "small"));
+  const axis = text((left + width - right) / 2, height - 8, say("curve_axis", { offset: digits(offsetText(shift)) }), "middle", "small");
+  axis.setAttribute("direction", document.documentElement.dir);
+  picture.append(axis);
   const columns = Math.min(ticks, 1200);
   const line = (points) => points.map(([k, value], i) => `${i ? "L" : "M"}${x(k).toFixed(1)} ${y(value).toFixed(1)}`).join("");
   const live = columnsOf(curves.live, ticks, columns);

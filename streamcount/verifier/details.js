@@ -2,7 +2,7 @@
 "use strict";
 
 function timeShown(tick, offset) {
-  return tick === null || tick === undefined ? "–" : technical(digits(calendar(tick, offset ?? 0)));
+  return tick === null || tick === undefined ? "–" : clockText(digits(calendar(tick, offset ?? 0)));
 }
 
 function detailsShown(result) {

@@ -38,6 +38,11 @@ function technical(text) {
   return element("bdi", { dir: "ltr", class: "technical" }, seen(String(text)));
 }
 
+// Times of day: from left to right whatever their digits are.
+function clockText(text) {
+  return element("bdo", { dir: "ltr", class: "technical clock" }, text);
+}
+
 // [[label, content...], ...] as a table with a head column.
 function facts(rows) {
   const body = element("tbody");

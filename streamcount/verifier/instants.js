@@ -50,9 +50,9 @@ function instantShown(second, offset, zone) {
   const lines = element("span", { class: "instant" });
   if (offset !== null) {
     lines.append(
-      element("span", {}, technical(digits(`${calendar(second, offset)} (UTC${offsetText(offset)})`)), " ", foreign(zone), " ", say("in_zone")),
+      element("span", {}, clockText(digits(`${calendar(second, offset)} (UTC${offsetText(offset)})`)), " ", foreign(zone), " ", say("in_zone")),
     );
   }
-  lines.append(element("span", {}, technical(digits(`${calendar(second)} UTC`))));
+  lines.append(element("span", {}, clockText(digits(`${calendar(second)} UTC`))));
   return lines;
 }
