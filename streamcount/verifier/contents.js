@@ -99,7 +99,6 @@ class Contents {
 
   // Valid until the next read.
   async stored(place) {
-    if (place[1] > BODY_MOST) unreadable("too_large", `${place[1]} > ${BODY_MOST}`);
     return this.reader.at(place[0], place[1]);
   }
 }

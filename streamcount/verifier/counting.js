@@ -208,18 +208,20 @@ class Counting {
 }
 
 // The body of a tick entry, from what is stored of it: as long as its numbers say, and the one of its root.
-function openBody(entry, index, stored) {
+// `storedLength` bytes of it are stored; `read()` gives it, once it is known to be no longer than it may be.
+async function openBody(entry, index, storedLength, read) {
   const bitmap = Math.ceil(entry.viewers / 8);
   const length = 18 * entry.new + 6 * entry.moves + bitmap + (entry.breaks === 0 ? 0 : bitmap);
   const say = (what) => deny("body", `entry ${index} (tick ${entry.tick}): ${what}`);
   if (length !== entry.body_bytes) say("body_bytes");
-  if ((length === 0) !== (stored.length === 0)) say("length");
-  if (length > 1032 * stored.length) say("length");
+  if ((length === 0) !== (storedLength === 0)) say("length");
+  if (length > 1032 * storedLength) say("length");
+  if (storedLength > length + Math.floor(length / 1000) + 64) say("length");
   if (length > BODY_MOST) unreadable("too_large", `entry ${index}`);
   let body = new Uint8Array(0);
   if (length > 0) {
     try {
-      body = inflated(stored, length);
+      body = inflated(await read(), length);
     } catch (error) {
       if (!(error instanceof BadDeflate)) throw error;
       say(error.message);

@@ -54,7 +54,9 @@ const AUTHORITY = objectOf({ name: spelled(SHORT_NAME), root_sha256: HASH, url: 
 const TRUST = where(
   objectOf({ witnesses: listOf(WITNESS, 0, 8), quorum: integerFrom(0, 8), authorities: listOf(AUTHORITY, 0, 4) }),
   (trust) => {
-    if (!allDifferent(trust.witnesses.map((one) => witnessKey(one.key).name))) return "witnesses";
+    const witnesses = trust.witnesses.map((one) => witnessKey(one.key));
+    if (!allDifferent(witnesses.map((one) => one.name))) return "witnesses: name twice";
+    if (!allDifferent(witnesses.map((one) => hex(one.key)))) return "witnesses: key twice";
     if (!allDifferent(trust.authorities.map((one) => one.name))) return "authorities";
     const count = trust.witnesses.length;
     return (trust.quorum === 0) === (count === 0) && trust.quorum <= count ? "" : "quorum";

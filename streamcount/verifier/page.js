@@ -116,7 +116,7 @@ async function take(files) {
   for (const file of files) {
     const start = new Uint8Array(await file.slice(0, 2).arrayBuffer());
     if (start[0] === 0x50 && start[1] === 0x4b) state.pack = file;
-    else if (/^sheet\b.*\.txt$/i.test(file.name)) state.sheet = file;
+    else if ((await file.slice(0, 21).text()) === "streamcount.sheet/v1\n") state.sheet = file;
     else if (/\.vkey$/i.test(file.name)) byId("key").value = (await textIn(file)).trim();
     else if (file.size < TEXT_MOST && (await textIn(file)).includes("\n\n\u2014 ")) state.checkpoints.push(file);
     else state.pack = file;

@@ -1,14 +1,15 @@
 // trust.js: the sheet, roots of authorities, kept checkpoints with witnesses' cosignatures, levels (sections 2 and 12).
 "use strict";
 
-const PEM = /^-----BEGIN CERTIFICATE-----[ \t]*\r?\n([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----[ \t]*$/m;
+const PEM = ["-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n"];
 
-// The bytes of the one certificate in a PEM file, or null.
+// The bytes of the certificate in a PEM file of the one spelling, or null.
 function certificateOf(bytes) {
   const text = textOf(bytes);
-  if (text === null || text.split("-----BEGIN ").length !== 2) return null;
-  const found = PEM.exec(text);
-  return found && unbase64(found[1].replace(/\s+/g, ""));
+  if (text === null || !text.startsWith(PEM[0]) || !text.endsWith(`\n${PEM[1]}`)) return null;
+  const lines = text.slice(PEM[0].length, -PEM[1].length).replaceAll("\n", "");
+  const written = lines.match(/.{1,64}/gs)?.map((line) => `${line}\n`) ?? [];
+  return PEM[0] + written.join("") + PEM[1] === text ? unbase64(lines) : null;
 }
 
 async function checkSheet(contents, log, given) {

@@ -2,7 +2,7 @@
 "use strict";
 
 // `source`: {size, read(offset, length) -> Promise of bytes}. `given`: {key: text or null, checkpoints: texts,
-// sheet: bytes or null}. Never throws: the outcome is in the result.
+// sheet: bytes or null}; a sheet gives a key, too. Never throws: the outcome is in the result.
 async function verifyPack(source, given, progress = () => {}) {
   const result = { outcome: "holds", where: "" };
   try {
@@ -28,7 +28,7 @@ async function verifySteps(source, given, progress, result) {
   const reader = new Reader(source);
   const files = await readStructure(reader, progress);
   const contents = new Contents(reader, files);
-  const key = await takeKey(contents, given.key, result);
+  const key = await takeKey(contents, given.key ?? null, given.sheet ?? null, result);
   await compareManifest(contents, key, result);
   const tree = await rebuild(contents, key, result, progress);
   await compareGiven(given.checkpoints ?? [], key, tree);
@@ -46,16 +46,25 @@ async function verifySteps(source, given, progress, result) {
   result.tokens = kept.reduce((sum, one) => sum + one.tokens.length, 0);
 }
 
-async function takeKey(contents, given, result) {
+// The keys that were given: pasted, or the second line of a sheet that was kept.
+function keysGiven(text, sheet) {
+  const out = [];
+  if (text !== null) out.push(parseKey(trimmed(text), 1) ?? deny("key_given"));
+  if (sheet !== null) {
+    const lines = (textOf(sheet) ?? "").split("\n", 3);
+    const key = lines.length > 2 && lines[0] === "streamcount.sheet/v1" ? parseKey(lines[1], 1) : null;
+    out.push(key ?? deny("sheet_key"));
+  }
+  return out;
+}
+
+async function takeKey(contents, given, sheet, result) {
   const bytes = await contents.bytes("log.vkey", NOTE_MOST);
   const text = textOf(bytes);
   const key = text !== null && text.endsWith("\n") ? parseKey(text.slice(0, -1), 1) : null;
-  result.key_given = given !== null && given !== undefined;
-  if (result.key_given) {
-    const wanted = parseKey(trimmed(given), 1);
-    if (wanted === null) deny("key_given");
-    if (key === null || key.text !== wanted.text) deny("other_key");
-  }
+  const wanted = keysGiven(given, sheet);
+  result.key_given = wanted.length > 0;
+  if (wanted.some((one) => one.text !== key?.text)) deny("other_key");
   if (key === null) deny("key_file");
   result.key = key.text;
   return key;
@@ -159,7 +168,7 @@ async function countAgain(contents, log, result, progress) {
       }
       places.push(bodies[i]);
       const entry = readEntry(entries[i], index);
-      counting.tick(entry, index, openBody(entry, index, await contents.stored(bodies[i])));
+      counting.tick(entry, index, await openBody(entry, index, bodies[i][1], () => contents.stored(bodies[i])));
     }
   }
   const entryOf = async (i) => readEntry(await contents.entry(log.tickEntries[i]), log.tickEntries[i]);
@@ -167,7 +176,8 @@ async function countAgain(contents, log, result, progress) {
     streamsAt: async (i) => (await entryOf(i)).streams,
     bodyOf: async (i) => {
       const entry = await entryOf(i);
-      return { entry, body: openBody(entry, log.tickEntries[i], await contents.stored(places[i])) };
+      const body = await openBody(entry, log.tickEntries[i], places[i][1], () => contents.stored(places[i]));
+      return { entry, body };
     },
   };
   tellCounts(log, counting, result);

@@ -7,7 +7,7 @@ const WORDS_EN = {
   language: "العربية",
   digits: "Digits: 123",
   key_label: "1. The log key",
-  key_help: "The key stands on the sheet that you signed before the opening. Paste it here as it is. It works without, but then the pack is compared with nothing but itself.",
+  key_help: "The key stands on the sheet that you signed before the opening. Paste it here as it is, or drop the file sheet.txt that you kept: the key is in it. It works without, but then the pack is compared with nothing but itself.",
   pack_label: "2. The pack",
   pack_help: "Drag the pack (a ZIP file) anywhere onto this page, or choose it.",
   pack_choose: "Choose the pack",

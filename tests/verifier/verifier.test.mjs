@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
-import { signer, Writer } from "./writing.mjs";
+import { sha, signer, Writer } from "./writing.mjs";
 
 const { verifyPack } = load("verifyPack");
 
@@ -123,6 +123,57 @@ test("checkpoints and keys from outside", async () => {
   assert.match((await verified(bytes, { key: stranger.key })).where, /^other_key/);
   assert.match((await verified(bytes, { key: "nonsense" })).where, /^key_given/);
   assert.match((await verified(bytes, { checkpoints: [stranger.note(writer.checkpoint(9)).toString()] })).where, /^checkpoint_key/);
+});
+
+test("a sheet that was kept gives the key", async () => {
+  const writer = closed(crowd(23));
+  writer.claim();
+  const bytes = writer.pack();
+  const found = await verified(bytes, { sheet: new Uint8Array(writer.sheet) });
+  assert.deepEqual([found.where, found.key_given], ["", true]);
+  const sheet = (text) => verified(bytes, { sheet: new TextEncoder().encode(text) });
+  assert.equal((await sheet("What was agreed.\n")).code, "sheet_key");
+  assert.equal((await sheet(`streamcount.sheet/v1\n${signer("x").key}\n`)).code, "other_key");
+  assert.equal((await sheet(`streamcount.sheet/v1\n${writer.log.key}\nWhat was not agreed.\n`)).code, "sheet_given");
+});
+
+test("roots of authorities are spelled in one way", async () => {
+  const der = Buffer.from(Array.from({ length: 150 }, (_, i) => i));
+  const pem = (lines) => Buffer.from(`-----BEGIN CERTIFICATE-----\n${lines}-----END CERTIFICATE-----\n`);
+  const text = der.toString("base64");
+  const right = text.match(/.{1,64}/g).map((line) => line + "\n").join("");
+  const authorities = [{ name: "tsa", root_sha256: sha(der).toString("base64"), url: "" }];
+  const made = (file) => {
+    const writer = closed(crowd(29, { trust: { witnesses: [], quorum: 0, authorities } }));
+    writer.roots = [["trust/tsa.pem", file]];
+    writer.claim();
+    writer.keep(9, [], [["tsa", Buffer.from("a token that nobody checks here")]]);
+    return writer.pack();
+  };
+  const found = await verified(made(pem(right)));
+  assert.deepEqual([found.where, found.levels, found.tokens], ["", ["L1"], 1]);
+  const wrong = [text + "\n", right.replaceAll("\n", "\r\n"), right + "\n", "", right.slice(0, -1), right.replace("A", "B"), ` ${right}`];
+  for (const lines of wrong) assert.equal((await verified(made(pem(lines)))).code, "root_file", lines);
+  assert.equal((await verified(made(Buffer.concat([pem(right), pem(right)])))).code, "root_file");
+});
+
+test("witnesses are different keys under different names", async () => {
+  const one = signer("w.example", 4);
+  const renamed = one.renamed("v.example");
+  for (const keys of [[one.key, one.key], [one.key, renamed]]) {
+    const trust = { witnesses: keys.map((key) => ({ key, url: "" })), quorum: 2, authorities: [] };
+    assert.equal((await verified(new Writer({ trust }).pack())).code, "entry");
+  }
+});
+
+test("a stored body may not be padded without end", async () => {
+  const padded = (blocks) => {
+    const writer = closed(crowd(31, {}, 5));
+    writer.padding = Buffer.concat(Array(blocks).fill(Buffer.of(0, 0, 0, 255, 255)));
+    return verified(writer.pack());
+  };
+  assert.equal((await padded(5)).where, "");
+  assert.equal((await padded(30)).code, "body");
 });
 
 test("a count that is not the bitmaps', a claim that is not the counts'", async () => {

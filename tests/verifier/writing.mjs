@@ -1,6 +1,6 @@
 // writing.mjs: packs written from the format's page alone, with counts worked out the slow and obvious way.
 import { createHash, createHmac, generateKeyPairSync, sign } from "node:crypto";
-import { constants, crc32, deflateRawSync } from "node:zlib";
+import * as zlib from "node:zlib";
 
 export const sha = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
 const b64 = (bytes) => Buffer.from(bytes).toString("base64");
@@ -10,7 +10,7 @@ const crcTable = Array.from({ length: 256 }, (_, i) => {
   for (let k = 0; k < 8; k++) i = i & 1 ? (i >>> 1) ^ 0xedb88320 : i >>> 1;
   return i >>> 0;
 });
-const crcOf = crc32 ?? ((bytes) => ~bytes.reduce((c, byte) => (c >>> 8) ^ crcTable[(c ^ byte) & 255], -1) >>> 0);
+const crcOf = zlib.crc32 ?? ((bytes) => ~bytes.reduce((c, byte) => (c >>> 8) ^ crcTable[(c ^ byte) & 255], -1) >>> 0);
 
 export function canonical(value) {
   if (typeof value === "string") {
@@ -35,11 +35,15 @@ const leafOf = (bytes) => sha(Buffer.of(0), bytes);
 export function signer(name, algorithm = 1) {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const raw = publicKey.export({ format: "der", type: "spki" }).subarray(12);
-  const id = sha(name, Buffer.of(10, algorithm), raw).subarray(0, 4);
+  const idOf = (called) => sha(called, Buffer.of(10, algorithm), raw).subarray(0, 4);
+  const keyOf = (called) =>
+    `${called}+${idOf(called).toString("hex")}+${b64(Buffer.concat([Buffer.of(algorithm), raw]))}`;
+  const id = idOf(name);
   const line = (payload) => `\u2014 ${name} ${b64(Buffer.concat([id, payload]))}\n`;
   return {
     name,
-    key: `${name}+${id.toString("hex")}+${b64(Buffer.concat([Buffer.of(algorithm), raw]))}`,
+    key: keyOf(name),
+    renamed: keyOf,
     line: (text) => line(sign(null, Buffer.from(text), privateKey)),
     cosign(text, time) {
       const signature = sign(null, Buffer.from(`cosignature/v1\ntime ${time}\n${text}`), privateKey);
@@ -114,7 +118,7 @@ export class Writer {
   constructor(changes = {}, origin = "example.org/lesson") {
     this.log = signer(origin);
     this.definition = definition(changes);
-    this.sheet = Buffer.from("What was agreed.\nما اتُّفق عليه.\n");
+    this.sheet = Buffer.from(`streamcount.sheet/v1\n${this.log.key}\nWhat was agreed.\nما اتُّفق عليه.\n`);
     this.entries = [];
     this.bodies = [];
     [this.P, this.X, this.ticksAt, this.gaps, this.excluded, this.excludes] = [[], [], [], [], new Map(), []];
@@ -365,7 +369,8 @@ export class Writer {
         head.writeUIntBE(bytes.length, 0, size);
         return Buffer.concat([head, bytes]);
       };
-      const stored = (body) => (body.length === 0 ? body : deflateRawSync(body, { level: 9, strategy: constants.Z_DEFAULT_STRATEGY }));
+      const deflated = (body) => Buffer.concat([this.padding ?? Buffer.alloc(0), zlib.deflateRawSync(body, { level: 9 })]);
+      const stored = (body) => (body.length === 0 ? body : deflated(body));
       const part = (list, each) => Buffer.concat(list.slice(at, at + width).map(each));
       out.push([`tile/entries/${path(at / 256, width)}`, part(this.entries, (one) => lengthed(one, 2))]);
       out.push([`body/${path(at / 256, width)}`, part(this.bodies, (one) => lengthed(stored(one), 4))]);
