@@ -87,7 +87,9 @@ function gapsShown(result, offset) {
     headed([say("gap_kind"), say("gap_from"), say("gap_seconds"), say("reason")], list.map((gap) => [
       say(`gap_${gap.kind}`), timeShown(gap.first, offset), number(gap.last - gap.first + 1), foreign(gap.reason),
     ]));
-  return section(say("gaps"), ...shortened(result.gaps, 100, show));
+  const found = result.figures;
+  const sums = ["loss", "clock", "lag"].map((kind) => `${say(`kind_${kind}`)} ${number(found[`${kind}_ticks`])}`);
+  return section(say("gaps"), ...shortened(result.gaps, 100, show), paragraph(`${say("gap_sums")}: ${sums.join("; ")}`));
 }
 
 function exclusionsShown(result) {
@@ -125,6 +127,9 @@ function eventShown(result, offset) {
   if (claim) {
     rows.push([say("claim_version"), number(claim.version)], [say("superseded"), number(result.superseded)]);
     if (claim.reason !== "") rows.push([say("claim_reason"), foreign(claim.reason)]);
+    const words = speaking.language === "ar" ? claim.words.ar : claim.words.en;
+    rows.push([say("claim_words"), element("bdi", { dir: "auto", class: "note" }, seen(words, true))]);
+    rows.push([say("claim_software"), [foreign(claim.software.version), " · ", technical(claim.software.sha256)]]);
   }
   return section(say("event"), facts(rows));
 }

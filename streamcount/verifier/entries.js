@@ -143,7 +143,7 @@ function readEntry(bytes, index) {
     if (!(error instanceof NotCanonical)) throw error;
     deny("canonical", `entry ${index}: ${error.message}`);
   }
-  const shape = entry !== null && typeof entry === "object" ? SHAPES[entry.type] : undefined;
+  const shape = isObject(entry) && typeof entry.type === "string" ? SHAPES[entry.type] : undefined;
   if (shape === undefined) deny("entry_type", `entry ${index}`);
   try {
     shape(entry, `entry ${index}`);

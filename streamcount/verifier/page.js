@@ -111,6 +111,18 @@ async function check() {
   });
 }
 
+function startOver() {
+  state.worker?.terminate();
+  Object.assign(state, { pack: null, checkpoints: [], sheet: null, worker: null, result: null, shown: null });
+  byId("asking").reset();
+  byId("result").replaceChildren();
+  byId("progress").hidden = true;
+  byId("print").hidden = true;
+  byId("check").disabled = false;
+  tellChosen();
+  byId("key").focus();
+}
+
 // Files that were dropped, sorted by what they are: a pack begins with PK.
 async function take(files) {
   for (const file of files) {
@@ -137,6 +149,7 @@ function listen() {
   });
   byId("print").addEventListener("click", () => print());
   byId("check").addEventListener("click", check);
+  byId("over").addEventListener("click", startOver);
   byId("choose").addEventListener("change", ({ target }) => {
     state.pack = target.files[0] ?? null;
     tellChosen();

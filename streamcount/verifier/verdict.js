@@ -75,6 +75,9 @@ function numberShown(result) {
   if (known !== null && known !== offset) {
     box.append(paragraph(say("zone_other", { offset: digits(offsetText(known)) }), "warning"));
   }
+  if (result.excluded > 0) box.append(paragraph(say("excluded_beside", { n: number(result.excluded) })));
+  if (result.superseded > 0) box.append(paragraph(`${say("superseded")}: ${number(result.superseded)}`));
+  if (claim && result.stage !== "final") box.append(paragraph(say("claim_passing"), "warning"));
   const pass = figures.profile?.pass;
   if (claim && pass !== undefined) {
     box.append(element("p", { class: pass ? "pass" : "fail" }, `${say("profile")}: ${say(pass ? "profile_pass" : "profile_fail")}`));

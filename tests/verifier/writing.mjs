@@ -1,16 +1,10 @@
 // writing.mjs: packs written from the format's page alone, with counts worked out the slow and obvious way.
 import { createHash, createHmac, generateKeyPairSync, sign } from "node:crypto";
-import * as zlib from "node:zlib";
+import { deflateRawSync } from "node:zlib";
+import { zip } from "./zipping.mjs";
 
 export const sha = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
 const b64 = (bytes) => Buffer.from(bytes).toString("base64");
-
-// zlib.crc32 came with Node 22.
-const crcTable = Array.from({ length: 256 }, (_, i) => {
-  for (let k = 0; k < 8; k++) i = i & 1 ? (i >>> 1) ^ 0xedb88320 : i >>> 1;
-  return i >>> 0;
-});
-const crcOf = zlib.crc32 ?? ((bytes) => ~bytes.reduce((c, byte) => (c >>> 8) ^ crcTable[(c ^ byte) & 255], -1) >>> 0);
 
 export function canonical(value) {
   if (typeof value === "string") {
@@ -179,8 +173,6 @@ export class Writer {
     parts.push(bitmapOf(this.P[k], count));
     if (this.X[k].size > 0) parts.push(bitmapOf(this.X[k], count));
     const body = Buffer.concat(parts);
-    const blocks = [];
-    for (let at = 0; at < body.length; at += 64) blocks.push(leafOf(body.subarray(at, at + 64)));
     const counted = (v, t) => !this.without(this.ticksAt[t])(v);
     const live = liveAt(this.P, W, k, counted);
     const streams = this.definition.streams.map((_, s) => [...live].filter((v) => this.streams[v] === s).length);
@@ -201,11 +193,35 @@ export class Writer {
       late: 2,
       body_bytes: body.length,
       streams: streams.length <= 64 ? streams : [],
-      body_root: b64(merkle(blocks)),
+      body_root: "",
       ...change,
     };
+    this.commit(entry, body);
     this.add(entry, body);
     return entry;
+  }
+
+  // Makes an entry commit to another body.
+  commit(entry, body) {
+    const blocks = [];
+    for (let at = 0; at < body.length; at += 64) blocks.push(leafOf(body.subarray(at, at + 64)));
+    entry.body_root = b64(merkle(blocks));
+  }
+
+  // What a platform answered.
+  sample({ answer = Buffer.from("{}"), ...rest }) {
+    const failed = rest.failure !== undefined;
+    const bytes = failed ? Buffer.alloc(0) : answer;
+    this.add({
+      type: "platform",
+      platform: "youtube",
+      status: 200,
+      failure: "none",
+      answer: b64(bytes),
+      answer_bytes: bytes.length,
+      answer_sha256: b64(sha(bytes)),
+      ...rest,
+    });
   }
 
   gap(kind, first, last) {
@@ -369,7 +385,7 @@ export class Writer {
         head.writeUIntBE(bytes.length, 0, size);
         return Buffer.concat([head, bytes]);
       };
-      const deflated = (body) => Buffer.concat([this.padding ?? Buffer.alloc(0), zlib.deflateRawSync(body, { level: 9 })]);
+      const deflated = (body) => Buffer.concat([this.padding ?? Buffer.alloc(0), deflateRawSync(body, { level: 9 })]);
       const stored = (body) => (body.length === 0 ? body : deflated(body));
       const part = (list, each) => Buffer.concat(list.slice(at, at + width).map(each));
       out.push([`tile/entries/${path(at / 256, width)}`, part(this.entries, (one) => lengthed(one, 2))]);
@@ -383,31 +399,4 @@ export class Writer {
     const text = `streamcount.pack/v1\n${this.log.name}\n${stage}\n${lines.join("")}`;
     return zip([...files, ["manifest", this.log.note(text)]]);
   }
-}
-
-const little = (...fields) => {
-  const parts = [];
-  for (let i = 0; i < fields.length; i += 2) {
-    const part = Buffer.alloc(fields[i]);
-    part.writeUIntLE(fields[i + 1], 0, fields[i]);
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
-};
-
-export function zip(files) {
-  const locals = [];
-  const central = [];
-  let offset = 0;
-  for (const [name, bytes] of files) {
-    const same = [4, crcOf(bytes), 4, bytes.length, 4, bytes.length, 2, name.length, 2, 0];
-    const local = Buffer.concat([little(4, 0x04034b50, 2, 20, 2, 0, 2, 0, 2, 0, 2, 33, ...same), Buffer.from(name), bytes]);
-    const head = little(4, 0x02014b50, 2, 20, 2, 20, 2, 0, 2, 0, 2, 0, 2, 33, ...same, 2, 0, 2, 0, 2, 0, 4, 0, 4, offset);
-    central.push(Buffer.concat([head, Buffer.from(name)]));
-    locals.push(local);
-    offset += local.length;
-  }
-  const length = central.reduce((sum, one) => sum + one.length, 0);
-  const end = little(4, 0x06054b50, 2, 0, 2, 0, 2, files.length, 2, files.length, 4, length, 4, offset, 2, 0);
-  return Buffer.concat([...locals, ...central, end]);
 }
