@@ -13,6 +13,8 @@ from streamcount.cli.show import event_panel, events_table, instant
 from streamcount.cli.terminal import DataOption, JsonOption, fail, load_settings, out, run
 from streamcount.config import Settings
 from streamcount.core.profile import PROFILES
+from streamcount.tlog import note
+from streamcount.tlog.policy import write_policy
 
 event_app = typer.Typer(
     no_args_is_help=True, help="Create, list, show, open and close events, exclude viewers."
@@ -156,6 +158,15 @@ def event_show(event_id: str, data: DataOption = None, as_json: JsonOption = Fal
         print(json.dumps(event | {"counts": counts}))
         return
     out.print(event_panel(event, counts))
+
+
+@event_app.command("policy")
+def event_policy(event_id: str, data: DataOption = None) -> None:
+    """Print whose cosignatures make a checkpoint a witnessed one, as a C2SP tlog-policy file."""
+    event = call_event(data, "GET", event_id)
+    trust = event["definition"]["trust"]
+    witnesses = [(note.parse_witness(one["key"]), one["url"]) for one in trust["witnesses"]]
+    print(write_policy(note.parse_vkey(event["key"]), witnesses, trust["quorum"]), end="")
 
 
 @event_app.command("open")

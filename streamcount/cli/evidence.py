@@ -26,6 +26,7 @@ from streamcount.config import PackLimits, Settings
 from streamcount.core.event import EVENT_ID
 from streamcount.evidence.bundle import export
 from streamcount.evidence.verify import verify
+from streamcount.evidence.witnessed import Outside
 from streamcount.notary.reading import ArchiveError, ArchiveReader
 from streamcount.tlog import note
 from streamcount.words import Catalogue
@@ -73,7 +74,7 @@ def export_command(
     out.print(f"{stage} pack written to {pack}")
 
 
-def verify_command(
+def verify_command(  # noqa: PLR0913, PLR0917 (options)
     pack: Annotated[Path, typer.Argument(help="The pack, a ZIP file.")],
     key: Annotated[
         str | None,
@@ -88,6 +89,14 @@ def verify_command(
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A checkpoint kept during the event; may be repeated.")
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="Whose cosignatures were agreed to be enough: a C2SP tlog-policy file."),
+    ] = None,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(help="An authority's root certificate (PEM) from elsewhere; may be repeated."),
+    ] = None,
     lang: LangOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -99,11 +108,21 @@ def verify_command(
     given = key_text(key, words)
     agreed = None if sheet is None else _read(sheet, words)
     kept = [_read(path, words) for path in checkpoint or []]
+    outside = Outside(
+        None if policy is None else _read(policy, words),
+        [_read(path, words) for path in root or []],
+    )
     limits = load_settings(PackLimits)
     with bar_of_phases(err) as progress:
         tell = phases(progress, words)
         findings = verify(
-            pack, key=given, sheet=agreed, checkpoints=kept, limits=limits, progress=tell
+            pack,
+            key=given,
+            sheet=agreed,
+            checkpoints=kept,
+            outside=outside,
+            limits=limits,
+            progress=tell,
         )
     if as_json:
         print(json.dumps(findings.as_dict()))

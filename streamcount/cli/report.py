@@ -134,6 +134,8 @@ def report(findings: Findings, words: Catalogue) -> Iterator[Text]:
         )
         name = words.ltr(findings.sheet_sha256)
         lines.add("sheet", words.say("verify_sheet", name=name, whose=whose))
+    if findings.fault is None:
+        _levels(plain, lines)
     for line in lines.lines:
         yield Text(mark + line)
     for code in findings.unchecked:
@@ -221,6 +223,29 @@ def _platform(plain: dict[str, Any], lines: _Labelled) -> None:
     lines.more(say("verify_platform_around", **around))
     samples = {"n_failed": figure("failed"), "n_absent": figure("absent")}
     lines.more(say("verify_platform_samples", n=figure("samples"), **samples))
+
+
+def _levels(plain: dict[str, Any], lines: _Labelled) -> None:
+    """Say the levels, whose word each rests on, and how late witnesses and authorities were."""
+    words, comma = lines.words, lines.words.say("verify_comma")
+    names = {
+        "l1": "",
+        "l2": comma.join(words.ltr(shown(name)) for name in plain["witnesses"]),
+        "l3": comma.join(words.ltr(shown(name)) for name in plain["authorities"]),
+    }
+    for level in plain["levels"]:
+        what = comma.join(words.say(f"verify_rests_{code}") for code in plain["rests_on"][level])
+        rests = words.say("verify_rests", what=what)
+        values = {"level": words.ltr(level), "names": names[level.lower()], "rests": rests}
+        said = words.say(f"verify_level_{level.lower()}", **values)
+        if level == "L1":
+            lines.add("levels", said)
+        else:
+            lines.more(said)
+    for kind in ("witness", "time"):
+        for what, lag_s in plain[f"{kind}_lag_s"].items():
+            if lag_s is not None:
+                lines.more(words.say(f"verify_lag_{what}_{kind}", n=f"{lag_s:,}"))
 
 
 def phases(

@@ -18,6 +18,8 @@ from streamcount.core.fields import EventError, Fields
 WITNESSES_MAX: Final = 8
 AUTHORITIES_MAX: Final = 4
 URL_CHARACTERS_MAX: Final = 200
+# How much earlier than its latest tick a log may be timed: clocks disagree by seconds, not by minutes.
+EARLY_S_MAX: Final = 60
 # 33 bytes, the first of them 04, in base64 without padding: there is one spelling.
 WITNESS_KEY = re.compile(r"[^+\s\x00-\x1f]{1,100}\+[0-9a-f]{8}\+B[A-P][A-Za-z0-9+/]{42}")
 AUTHORITY_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from streamcount.core.claim import ClaimEntry
-from streamcount.core.entries import NoteEntry, decode
+from streamcount.core.entries import EventEntry, NoteEntry, decode
 from streamcount.core.values import EntryError
 from streamcount.evidence.pack import MANIFEST, Manifest, PackWriter, body_path, encode_bodies
-from streamcount.tlog import note, tiles
+from streamcount.evidence.witnessed import Keeping, holding
+from streamcount.tlog import note, tiles, timestamp
 from streamcount.tlog.checkpoint import Checkpoint
 
 # What only a tick's entry holds: in a text, quotation marks have a backslash before them.
@@ -73,6 +74,18 @@ class Log(Protocol):
         """Return the leaf hashes of the first `size` entries."""
         ...
 
+    def event(self) -> EventEntry:
+        """Return the first entry."""
+        ...
+
+    def tick_at(self, size: int) -> int | None:
+        """Return the latest tick in the first `size` entries; None when there is none."""
+        ...
+
+    def kept(self) -> Mapping[str, bytes]:
+        """Return kept checkpoints and tokens by the names that a pack has them under; some may be bad."""
+        ...
+
 
 def export(log: Log, out: Path, progress: Callable[[int, int], None] | None = None) -> str:
     """Write a pack of the log as it is now; return its stage, interim or final.
@@ -99,7 +112,8 @@ def _write(log: Log, pack: PackWriter, progress: Callable[[int, int], None]) -> 
     signed, verifier = log.signed, log.signer.verifier
     pack.add("README.txt", README.encode())
     pack.add("log.vkey", f"{verifier.vkey()}\n".encode())
-    for name, paper in log.papers().items():
+    papers = log.papers()
+    for name, paper in papers.items():
         pack.add(name, paper)
     pack.add("checkpoint", signed)
     for path, tile in tiles.tree_tiles(log.leaves(point.size)):
@@ -112,9 +126,26 @@ def _write(log: Log, pack: PackWriter, progress: Callable[[int, int], None]) -> 
         for frame in found:
             stage = _stage(stage, frame.entry)
         progress(end, point.size)
+    for name, data in _kept(log, verifier, papers, point.size).items():
+        pack.add(name, data)
     manifest = Manifest(point.origin, stage, dict(pack.digests))
     pack.add(MANIFEST, log.signer.sign(manifest.text()))
     return stage
+
+
+def _kept(
+    log: Log, verifier: note.Verifier, papers: Mapping[str, bytes], size: int
+) -> dict[str, bytes]:
+    """Return the kept checkpoints and tokens that hold, in a pack's order."""
+    files = log.kept()
+    if not files:
+        return {}
+    trust = log.event().event.trust
+    certificates = {
+        one.name: timestamp.parse_root(papers[f"trust/{one.name}.pem"]) for one in trust.authorities
+    }
+    keeping = Keeping(trust, verifier, certificates)
+    return holding(keeping, files, log.leaves(size), log.tick_at)
 
 
 def bundles(size: int) -> Iterator[tuple[str, int, int]]:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from streamcount.config import PackLimits
 from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds, Means
 from streamcount.core.body import BLOCK_BYTES
-from streamcount.core.entries import EventEntry, TickEntry
+from streamcount.core.course import Course
+from streamcount.core.entries import Entry, EventEntry, TickEntry
 from streamcount.core.figures import Frames
 from streamcount.core.timeline import Timeline
 from streamcount.evidence.findings import DoesNotHoldError, Findings
@@ -29,8 +30,13 @@ class Counting:
         self._audit = Audit(verifier.name, verifier.vkey(), bounds, means)
         findings.course = self._audit.course
 
-    def take(self, number: int, data: bytes, stored: bytes) -> None:
-        """Take entry `number`, the next one, and its stored body.
+    @property
+    def course(self) -> Course:
+        """What the entries so far come to."""
+        return self._audit.course
+
+    def take(self, number: int, data: bytes, stored: bytes) -> Entry:
+        """Take entry `number`, the next one, and its stored body; return it.
 
         Raises:
             DoesNotHoldError: it does not follow from what came before, or not from its body.
@@ -52,6 +58,7 @@ class Counting:
             findings.late += entry.late
             if findings.timeline is not None:
                 findings.timeline.take(entry)
+        return entry
 
     def finish(self, replay: Callable[[], Frames]) -> None:
         """Check what only the whole log can show: no viewer twice, the stage, claims with exclusions.

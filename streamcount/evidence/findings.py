@@ -11,6 +11,7 @@ from streamcount.core.course import Course
 from streamcount.core.figures import Counts
 from streamcount.core.timeline import Timeline
 from streamcount.evidence.fault import FaultError
+from streamcount.evidence.witnessed import Levels
 
 # What verifying did not check, by its code: what was not asked for, and what no pack can show.
 NOT_CHECKED: Final = {
@@ -23,11 +24,20 @@ NOT_CHECKED: Final = {
         "that this is the history shown during the event: give checkpoints kept then with "
         "--checkpoint"
     ),
+    "witnessed": (
+        "that anybody else saw this log: no checkpoint with cosignatures of enough witnesses covers the "
+        "result"
+    ),
+    "timed": "how early the log was there: no token of a timestamping authority covers the result",
     "clock": "that the operator's clock was right: times are those of the operator's store",
     "people": (
         "that heartbeats came from people: a program can send them, and the operator could too"
     ),
     "tallies": "heartbeats told as late, muted or hidden: the ingest workers' word, in no bitmap",
+}
+# The same of a log that enough witnesses saw.
+OF_WITNESSES: Final = {
+    "others": "that the witnesses are others than the operator, which no file can show",
 }
 # The same of an event for which platforms were asked.
 OF_PLATFORMS: Final = {
@@ -74,7 +84,8 @@ class Findings:
     counts: Counts | None = None
     # Registered viewers whose bits are not counted any more.
     excluded: int = 0
-    # Codes, keys of NOT_CHECKED and OF_PLATFORMS.
+    levels: Levels | None = None
+    # Codes, keys of the three tables above.
     unchecked: list[str] = field(default_factory=list)
 
     @property
@@ -85,7 +96,7 @@ class Findings:
     @property
     def not_checked(self) -> list[str]:
         """What was not checked, in English."""
-        return [(NOT_CHECKED | OF_PLATFORMS)[code] for code in self.unchecked]
+        return [(NOT_CHECKED | OF_WITNESSES | OF_PLATFORMS)[code] for code in self.unchecked]
 
     @property
     def exit_code(self) -> int:
@@ -99,23 +110,7 @@ class Findings:
         course = self.course
         entry = course.event if course else None
         told = course.platform_claim() if course else None
-        plain: dict[str, Any] = {
-            "holds": self.fault is None,
-            "wrong": self.wrong,
-            "wrong_code": None if self.fault is None else self.fault.code,
-            "stage": self.stage,
-            "origin": self.origin,
-            "key": self.key,
-            "key_from_outside": self.key_from_outside,
-            "sheet": self.sheet,
-            "sheet_sha256": self.sheet_sha256,
-            "sheet_from_outside": self.sheet_from_outside,
-            "checkpoints_from_outside": self.checkpoints_from_outside,
-            "size": self.size,
-            "root": self.root,
-            "not_checked": self.not_checked,
-            "not_checked_codes": self.unchecked,
-        }
+        plain = self._of_the_pack()
         if course is None or entry is None:
             return plain
         return plain | {
@@ -156,6 +151,27 @@ class Findings:
             ],
         }
 
+    def _of_the_pack(self) -> dict[str, Any]:
+        """Return what can be said whatever is in the log."""
+        return {
+            "holds": self.fault is None,
+            "wrong": self.wrong,
+            "wrong_code": None if self.fault is None else self.fault.code,
+            "stage": self.stage,
+            "origin": self.origin,
+            "key": self.key,
+            "key_from_outside": self.key_from_outside,
+            "sheet": self.sheet,
+            "sheet_sha256": self.sheet_sha256,
+            "sheet_from_outside": self.sheet_from_outside,
+            "checkpoints_from_outside": self.checkpoints_from_outside,
+            "size": self.size,
+            "root": self.root,
+            **(Levels([]) if self.fault or self.levels is None else self.levels).as_dict(),
+            "not_checked": self.not_checked,
+            "not_checked_codes": self.unchecked,
+        }
+
 
 def claim_as_dict(claim: ClaimEntry) -> dict[str, Any]:
     """Return a claim as plain values, without what stands in the findings anyway, and its words."""
@@ -165,9 +181,13 @@ def claim_as_dict(claim: ClaimEntry) -> dict[str, Any]:
 
 def unchecked(findings: Findings) -> list[str]:
     """Return the codes of what no pack can show, and of what was not asked for."""
+    levels = [] if findings.levels is None else findings.levels.levels
     given = {
         "key": findings.key_from_outside,
-        "history": findings.checkpoints_from_outside > 0,
+        "history": findings.checkpoints_from_outside > 0 or "L2" in levels,
+        "witnessed": "L2" in levels,
+        "others": "L2" not in levels,
+        "timed": "L3" in levels,
     }
     course = findings.course
     event = None if course is None or course.event is None else course.event.event
@@ -176,4 +196,4 @@ def unchecked(findings: Findings) -> list[str]:
         given["platform_unread"] = not course.unread
     else:
         given |= dict.fromkeys(OF_PLATFORMS, True)
-    return [code for code in OF_PLATFORMS | NOT_CHECKED if not given.get(code)]
+    return [code for code in OF_PLATFORMS | NOT_CHECKED | OF_WITNESSES if not given.get(code)]

@@ -12,6 +12,7 @@ In this order, and the first thing that is wrong is what is named:
     7 claim        each is what the entries and bodies come to, with and without who is excluded,
                    for which the bodies are gone through again; or the pack says that it is interim
     8 papers       sheet and roots are those that the first entry was written with       papers.py
+    9 witnesses    kept checkpoints and tokens hold, and which levels they make        witnessed.py
 
 What was not checked is part of the answer, always.
 """
@@ -23,9 +24,12 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from cryptography import x509
+
 from streamcount.config import PackLimits
 from streamcount.core.entries import EventEntry
 from streamcount.core.papers import PAPER_BYTES_MAX, names
+from streamcount.core.trust import Authority
 from streamcount.evidence.bundle import bundles
 from streamcount.evidence.counting import Counting
 from streamcount.evidence.fault import FaultError
@@ -40,8 +44,17 @@ from streamcount.evidence.pack import (
     parse_manifest,
 )
 from streamcount.evidence.papers import check_papers, first_entry, key_of_sheet
+from streamcount.evidence.witnessed import (
+    Keeping,
+    Outside,
+    Watch,
+    check_kept,
+    judge,
+    kept_names,
+    kept_sizes,
+)
 from streamcount.tlog import checkpoint as cp
-from streamcount.tlog import note, tiles
+from streamcount.tlog import note, tiles, timestamp
 from streamcount.tlog.merkle import Frontier, leaf_hash
 
 # What may stand around a key or a checkpoint that was copied from a mail or a screen; a report in Arabic
@@ -49,12 +62,13 @@ from streamcount.tlog.merkle import Frontier, leaf_hash
 _AROUND: Final = " \t\r\n\u2066\u2069"
 
 
-def verify(
+def verify(  # noqa: PLR0913 (what somebody may have kept, each by its name)
     path: Path,
     *,
     key: str | None = None,
     sheet: bytes | None = None,
     checkpoints: Sequence[bytes] = (),
+    outside: Outside | None = None,
     limits: PackLimits | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Findings:
@@ -62,7 +76,8 @@ def verify(
 
     `key`: the log's verifier key as it was agreed beforehand. `sheet`: the sheet that was signed then,
     which names the key. The pack's own copy of the key when both are None.
-    `checkpoints`: signed checkpoints that were kept during the event. `progress` is told what is being
+    `checkpoints`: signed checkpoints that were kept during the event. `outside`: a policy and roots of
+    authorities that were agreed. `progress` is told what is being
     done, how much of it is done, and how much there is. Never raises for what is in the pack.
     """
     findings = Findings(
@@ -73,7 +88,7 @@ def verify(
     try:
         with path.open("rb") as file:
             check = _Check(file, findings, limits or PackLimits(), progress or _no_progress)
-            check.run(key, sheet, checkpoints)
+            check.run(key, sheet, checkpoints, outside or Outside())
     except FaultError as error:
         findings.fault, findings.unreadable = error, isinstance(error, PackError)
     except OSError as error:
@@ -103,21 +118,45 @@ class _Check:
         self._progress = progress
         self._pack = PackReader(file, limits)
         self._point = cp.Checkpoint("", 0, b"")
+        # Names of kept checkpoints and tokens.
+        self._kept: list[str] = []
 
-    def run(self, key: str | None, sheet: bytes | None, checkpoints: Sequence[bytes]) -> None:
+    def run(
+        self,
+        key: str | None,
+        sheet: bytes | None,
+        checkpoints: Sequence[bytes],
+        outside: Outside,
+    ) -> None:
         key = None if key is None else key.strip(_AROUND)
         if sheet is not None:
             key = key_of_sheet(sheet, key)
         digests = self._pack.digests(partial(self._progress, "hashing files"))
-        verifier = self._verifier(key)
+        outside.read()
+        verifier = self._verifier(self._key_given(key, outside))
         self._check_manifest(verifier, digests)
         leaves = self._check_tree(verifier)
         entry = self._first_entry()
         self._check_files(entry, leaves)
         self._check_history(verifier, checkpoints, leaves)
-        self._recount(verifier)
+        watch = self._recount(verifier)
         read = partial(self._file, bytes_max=PAPER_BYTES_MAX)
         check_papers(entry, read, sheet, self._findings)
+        self._check_witnesses(verifier, outside, leaves, watch)
+
+    def _key_given(self, key: str | None, outside: Outside) -> str | None:
+        """Return the key that was agreed: the one given, or that of a policy's log."""
+        logs = [] if outside.policy is None else [one.vkey() for one in outside.policy.logs]
+        if not logs:
+            return key
+        self._findings.key_from_outside = True
+        own = self._file("log.vkey", note.NOTE_BYTES_MAX).decode("utf-8", "replace").strip()
+        found = own if own in logs else logs[0]
+        if key is not None and key != found:
+            raise DoesNotHoldError(
+                "policy_key", "the policy given: names another log than the key given"
+            )
+        return found
 
     def _verifier(self, key: str | None) -> note.Verifier:
         names = list(self._pack.members)
@@ -246,7 +285,8 @@ class _Check:
             expected.append(path)
         for path, _, _ in bundles(len(leaves)):
             expected += [path, body_path(path)]
-        expected.append(MANIFEST)
+        self._kept = kept_names(list(self._pack.members), len(leaves), entry.event.trust)
+        expected += [*self._kept, MANIFEST]
         odd = sorted(set(self._pack.members) ^ set(expected))
         if odd:
             raise DoesNotHoldError(
@@ -299,11 +339,13 @@ class _Check:
 
     # --- 5, 6, 7 ---
 
-    def _recount(self, verifier: note.Verifier) -> None:
+    def _recount(self, verifier: note.Verifier) -> Watch:
         counting = Counting(self._findings, self._limits, verifier)
+        watch = Watch(kept_sizes(self._kept))
         for number, (entry, stored) in enumerate(self._frames("counting")):
-            counting.take(number, entry, stored)
+            watch.take(number, counting.take(number, entry, stored), counting.course)
         counting.finish(lambda: self._frames("counting again"))
+        return watch
 
     def _frames(self, doing: str) -> Iterator[tuple[bytes, bytes]]:
         """Yield entries and their stored bodies, from the first on."""
@@ -312,3 +354,28 @@ class _Check:
             stored = decode_bodies(self._file(body_path(path), most), end - start)
             yield from zip(self._bundle(path, end - start), stored, strict=True)
             self._progress(doing, end, self._point.size)
+
+    # --- 9 ---
+
+    def _check_witnesses(
+        self, verifier: note.Verifier, outside: Outside, leaves: list[bytes], watch: Watch
+    ) -> None:
+        course = self._findings.course
+        if course is None or course.event is None:
+            return
+        trust = course.event.event.trust
+        outside.check_roots(trust)
+        roots = {one.name: self._root(one) for one in trust.authorities}
+        keeping = Keeping(trust, verifier, roots)
+        found = list(check_kept(keeping, self._pack.read, self._kept, leaves, watch.ticks))
+        levels = judge(found, watch, keeping, outside.policy)
+        levels.rest_on(key_given=self._findings.key_from_outside, outside=outside)
+        self._findings.levels = levels
+
+    def _root(self, authority: Authority) -> x509.Certificate:
+        """Return an authority's root certificate, which the pack has."""
+        name = f"trust/{authority.name}.pem"
+        try:
+            return timestamp.parse_root(self._file(name, PAPER_BYTES_MAX))
+        except timestamp.TokenError as error:
+            raise DoesNotHoldError("trust", "{name}: {detail}", name=name, detail=error) from error

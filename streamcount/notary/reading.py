@@ -26,11 +26,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from streamcount.core import papers, segment
-from streamcount.core.entries import EntryError, EventEntry, decode
+from streamcount.core.entries import EntryError, EventEntry, TickEntry, decode
 from streamcount.core.sheet import NAME
+from streamcount.notary import incoming, keeping
 from streamcount.tlog import checkpoint as cp
 from streamcount.tlog import note, tiles
-from streamcount.tlog.merkle import Frontier, leaf_hash
+from streamcount.tlog.merkle import leaf_hash
+from streamcount.tlog.proofs import Tree
 
 SEGMENT: Final = "segment"
 CHECKPOINT: Final = "checkpoint"
@@ -107,9 +109,8 @@ class ArchiveReader:
         self.signed = b""
         self.checkpoint = cp.Checkpoint(self.signer.name, 0, b"")
         self._mutex = threading.Lock()
-        self._leaves: list[bytes] = []
         self._spans: list[tuple[int, int]] = []
-        self._tree = Frontier()
+        self._tree = Tree()
         self._end = 0
 
     def refresh(self) -> cp.Checkpoint:
@@ -131,13 +132,11 @@ class ArchiveReader:
                 raise ArchiveError(msg) from error
             with (self.folder / SEGMENT).open("rb") as file:
                 file.seek(self._end)
-                for frame in frames(file, point.size - len(self._leaves)):
-                    leaf = leaf_hash(frame.entry)
-                    self._leaves.append(leaf)
-                    self._tree.append(leaf)
+                for frame in frames(file, point.size - self._tree.size):
+                    self._tree.extend([leaf_hash(frame.entry)])
                     self._spans.append((frame.start, frame.end))
                     self._end = frame.end
-            if self._tree.root() != point.root:
+            if self._tree.root(point.size) != point.root:
                 msg = (
                     f"{self.folder / SEGMENT}: not the entries that its checkpoint was signed over"
                 )
@@ -160,10 +159,15 @@ class ArchiveReader:
             ArchiveError: one of them is missing, or not the one of the first entry. What the log says could
                 be shown without it, and what was signed could not.
         """
-        entry = self._event_entry()
+        entry = self.event()
         return {name: self._paper(name, entry) for name in papers.names(entry.event)}
 
-    def _event_entry(self) -> EventEntry:
+    def event(self) -> EventEntry:
+        """Return the first entry.
+
+        Raises:
+            ArchiveError: it is none of an event.
+        """
         self.refresh()
         for frame in self.frames(0, 1):
             try:
@@ -206,7 +210,27 @@ class ArchiveReader:
 
     def leaves(self, size: int) -> list[bytes]:
         """Return the leaf hashes of the first `size` entries."""
-        return self._leaves[:size]
+        return list(self._tree.leaves[:size])
+
+    def root(self, size: int) -> bytes:
+        """Return the root over the first `size` entries, which `refresh` has seen."""
+        return self._tree.root(size)
+
+    def proof(self, old: int, new: int) -> list[bytes]:
+        """Return the consistency proof between two sizes that `refresh` has seen."""
+        return self._tree.proof(old, new)
+
+    def tick_at(self, size: int) -> int | None:
+        """Return the latest tick in the first `size` entries; None when there is none."""
+        for number in range(size - 1, -1, -1):
+            for frame in self.frames(number, number + 1):
+                if isinstance(entry := decode(frame.entry), TickEntry):
+                    return entry.tick
+        return None
+
+    def kept(self) -> dict[str, bytes]:
+        """Return the kept checkpoints and tokens, by their paths in the archive."""
+        return keeping.read(self.folder)
 
     def file(self, path: str) -> bytes | None:
         """Return a file of the log by its tlog-tiles path or a paper by its name; None if there is none."""
@@ -214,8 +238,10 @@ class ArchiveReader:
         if path == CHECKPOINT:
             return self.signed
         if path == NAME or path.startswith(f"{papers.TRUST}/"):
-            entry = self._event_entry()
+            entry = self.event()
             return self._paper(path, entry) if path in papers.names(entry.event) else None
+        if path == incoming.PATH:
+            return incoming.wanted(self.folder)
         try:
             level, number, width = tiles.parse_path(path)
         except tiles.TileError:
@@ -233,7 +259,7 @@ class ArchiveReader:
         end = start + width * span
         if end > size:
             return None
-        hashes = self._leaves[start:end]
+        hashes = list(self._tree.leaves[start:end])
         for _ in range(level):
             hashes = tiles.next_level(hashes)
         return b"".join(hashes)

@@ -26,8 +26,10 @@ from streamcount.tlog.checkpoint import Checkpoint
 
 # 12 November 36812; what is later is no time.
 TIME_MAX: Final = 2**40
-# A kept checkpoint has the log's line and one of each witness there can be; no more is read of one.
-COSIGNED_BYTES_MAX: Final = 16_384
+
+
+# What is taken of a checkpoint that is posted: one with a line of every witness there can be.
+POSTED_BYTES_MAX: Final = 16_384
 _SIGNATURE_BYTES: Final = 8 + 64
 
 
@@ -95,9 +97,7 @@ def open_cosigned(
     Raises:
         NoteError: it is not of that form, or something in it does not hold.
     """
-    text, lines = note.split(
-        signed, bytes_max=COSIGNED_BYTES_MAX, signatures_max=1 + len(witnesses)
-    )
+    text, lines = note.split(signed, signatures_max=1 + len(witnesses))
     name, key_id, signature = lines[0]
     if (name, key_id) != (log.name, log.key_id) or not log.verify(text.encode(), signature):
         raise note.NoteError(f"the first signature is not one by {log.vkey()} that holds")

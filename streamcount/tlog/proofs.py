@@ -7,7 +7,7 @@ the tree does and is put together from log2(n) of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from streamcount.tlog.merkle import EMPTY_ROOT, node_hash
 
@@ -22,6 +22,11 @@ class Tree:
     def size(self) -> int:
         """How many leaves there are."""
         return len(self._levels[0])
+
+    @property
+    def leaves(self) -> Sequence[bytes]:
+        """The hashes of all leaves."""
+        return self._levels[0]
 
     def extend(self, leaves: Iterable[bytes]) -> None:
         """Add the hashes of the next leaves."""

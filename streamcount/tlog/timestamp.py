@@ -33,6 +33,7 @@ from rfc3161_client import (
 )
 
 TOKEN_BYTES_MAX: Final = 65_536
+ROOT_BYTES_MAX: Final = 65_536
 _SHA256: Final = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1")
 # granted, and granted with modifications (section 2.4.2).
 _GRANTED: Final = (0, 1)
@@ -52,6 +53,8 @@ def parse_root(pem: bytes) -> x509.Certificate:
     Raises:
         TokenError: it is none, or there are several.
     """
+    if len(pem) > ROOT_BYTES_MAX:
+        raise TokenError(f"a certificate of more than {ROOT_BYTES_MAX} bytes")
     try:
         found = x509.load_pem_x509_certificates(pem)
     except ValueError as error:

@@ -124,7 +124,7 @@ class Authority:
             env = dict(os.environ)
             if now is not None:
                 at = dt.datetime.fromtimestamp(now, dt.UTC)
-                env |= {"LD_PRELOAD": str(faketime_library()), "FAKETIME": f"@{at:%Y-%m-%d %H:%M:%S}", "TZ": "UTC"}  # fmt: skip
+                env |= {"LD_PRELOAD": str(faketime_library()), "FAKETIME": f"{at:%Y-%m-%d %H:%M:%S}", "TZ": "UTC"}  # fmt: skip
             subprocess.run(command, capture_output=True, check=True, env=env, timeout=60)
             return out.read_bytes()
 
