@@ -36,6 +36,7 @@ from streamcount.ingest.gateway import Gateway
 from streamcount.ingest.http import PublicHttp
 from streamcount.ingest.worker import Worker
 from streamcount.limits import SPARE_FILES, raise_open_files
+from streamcount.notary import incoming
 from streamcount.notary.events import Events
 from streamcount.notary.platform import YouTube
 from streamcount.notary.polling import Polling
@@ -180,17 +181,35 @@ class PublicFiles:
 
     def log(self, event: str, path: str) -> bytes | None:
         """Return a file of an event's log, if the event is in this data directory."""
+        reader = self._reader(event)
+        try:
+            return None if reader is None else reader.file(path)
+        except (ArchiveError, OSError) as error:
+            _log.warning("the log of event %s cannot be read: %s", event, error)
+            return None
+
+    def cosign(self, event: str, posted: bytes) -> tuple[int, str]:
+        """Take a cosigned checkpoint; return the status of the answer, and what it says."""
+        reader = self._reader(event)
+        if reader is None:
+            return 404, "no such event"
+        try:
+            incoming.take(reader, posted)
+        except incoming.RefusedError as error:
+            return error.status, str(error)
+        except (ArchiveError, OSError) as error:
+            _log.warning("a cosignature for event %s cannot be taken: %s", event, error)
+            return 503, "it cannot be taken now; try again later"
+        return 200, "taken"
+
+    def _reader(self, event: str) -> ArchiveReader | None:
         folder = self._events / event
         if event not in self._readers:
             # The name came from outside.
             if not EVENT_ID.fullmatch(event) or not folder.is_dir():
                 return None
             self._readers[event] = ArchiveReader(folder)
-        try:
-            return self._readers[event].file(path)
-        except (ArchiveError, OSError) as error:
-            _log.warning("the log of event %s cannot be read: %s", event, error)
-            return None
+        return self._readers[event]
 
     def page(self, path: str) -> tuple[bytes, str] | None:
         """Return a page or script, and its content type."""

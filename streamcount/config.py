@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     beacon_viewers_max: Count = Field(
         50_000, description="viewers whose pace and progress a worker knows from beacons"
     )
+    cosignatures_per_s_max: Count = Field(
+        20, description="posted cosignatures that one worker checks in a second; more are sent away"
+    )
     unsent_bytes_max: Bytes = Field(16_384, description="unread answers after which it is dropped")
     listen_backlog: Count = Field(4_096, description="connections the kernel keeps for a worker")
     stall_s: Seconds = Field(1.0, description="pause of a worker after which what it reads is late")
@@ -207,6 +210,34 @@ class YouTubeSettings(BaseSettings):
             msg = "must begin with https://, or be on this machine: the key is in every request"
             raise ValueError(msg)
         return url
+
+
+class WitnessSettings(BaseSettings):
+    """How witnesses and timestamping authorities are asked, and what that may cost."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STREAMCOUNT_WITNESS_", extra="forbid", frozen=True
+    )
+
+    look_s: Seconds = Field(0.5, description="pause between two looks at what there is to do")
+    idle_look_s: Seconds = Field(5.0, description="the same of an event that names nobody to ask")
+    peak_pause_s: Seconds = Field(
+        60.0, description="from one checkpoint that is asked about to one for a new peak, at least"
+    )
+    deadline_s: Seconds = Field(10.0, description="longest wait for an answer")
+    retry_first_s: Seconds = Field(1.0, description="pause before asking again, doubled each time")
+    retry_most_s: Seconds = Field(60.0, description="longest such pause")
+    give_up_s: Seconds = Field(
+        3_600.0,
+        description="how long a final checkpoint is asked about, from the claim or the start",
+    )
+    answer_bytes_max: Bytes = Field(65_536, description="longest answer that is read")
+    asked_at_once_max: Count = Field(16, description="questions under way at once, of all events")
+    threads_max: Count = Field(2, description="threads that read and write for it, of all events")
+    lookups_max: Count = Field(4, description="names of hosts looked up at once")
+    kept_max: Count = Field(
+        5_000, description="checkpoints kept of one event; beyond it only that of the claim"
+    )
 
 
 class PackLimits(BaseSettings):

@@ -13,11 +13,12 @@ import time
 import websockets.asyncio.client
 
 from streamcount.app import PublicFiles
-from streamcount.config import Settings
+from streamcount.config import Settings, WitnessSettings
 from streamcount.core import wire
 from streamcount.ingest.gateway import Gateway
 from streamcount.ingest.http import PublicHttp
 from streamcount.ingest.worker import Worker
+from streamcount.notary.asking import Asking
 from streamcount.notary.events import Events
 from streamcount.notary.publish import Desk
 from streamcount.store import server
@@ -33,6 +34,14 @@ FAST = {
     "directory_poll_s": 0.1,
     "reconnect_spread_s": 0.2,
     "drain_s": 6.0,
+}
+
+QUICK_WITNESSES = {
+    "look_s": 0.05,
+    "idle_look_s": 0.2,
+    "peak_pause_s": 1.0,
+    "retry_first_s": 0.1,
+    "retry_most_s": 0.5,
 }
 
 
@@ -67,10 +76,12 @@ def _is_free(port):
 class Stack:
     """Workers and a notary on one store."""
 
-    def __init__(self, url, data, workers=1, *, flush=True, polling=None, **change):
+    def __init__(self, url, data, workers=1, *, flush=True, polling=None, witness=None, **change):
         self.flush = flush
         # The platforms that are asked, if any are.
         self.polling = polling
+        # How witnesses and authorities are asked: what differs from the defaults.
+        self.witness = WitnessSettings(**(QUICK_WITNESSES | (witness or {})))
         self.settings = Settings(
             data=data, redis_url=url, public_port=free_port(), **(FAST | change)
         )
@@ -107,7 +118,8 @@ class Stack:
         await self.client.aclose()
 
     def new_events(self):
-        return Events(self.settings, self.buckets_of, Directory(self.client), self.polling)
+        asking = Asking(self.witness)
+        return Events(self.settings, self.buckets_of, Directory(self.client), self.polling, asking)
 
     def buckets_of(self, listed):
         return buckets_of(self.client, listed, self.settings)

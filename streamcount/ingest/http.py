@@ -5,6 +5,8 @@
     GET /v1/events/<event>/count             the latest published numbers, as JSON
     GET /v1/events/<event>/log/checkpoint    the log as C2SP tlog-tiles lays it out
     GET /v1/events/<event>/log/tile/...
+    GET /v1/events/<event>/log/cosignatures  the checkpoint that witnesses are asked to cosign now
+    POST /v1/events/<event>/log/cosignatures a checkpoint with a witness's cosignature
     GET /streamcount.js, /check.js, ...      the embed: its scripts and their types
     GET /examples/<page>                     pages to try it on
     GET /words/en.json, /words/ar.json       what the embed's scripts say
@@ -32,6 +34,7 @@ from streamcount.ingest.beacons import Beacons
 from streamcount.ingest.delivery import monotonic_us
 from streamcount.ingest.gateway import Gateway
 from streamcount.ingest.holding import Holding
+from streamcount.tlog.cosignature import POSTED_BYTES_MAX
 
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _BRIEFLY: Final = "public, max-age=1"
@@ -49,6 +52,10 @@ class Files(Protocol):
 
     def log(self, event: str, path: str) -> bytes | None:
         """Return a file of an event's log by its tlog-tiles path."""
+        ...
+
+    def cosign(self, event: str, posted: bytes) -> tuple[int, str]:
+        """Take a cosigned checkpoint; return the status of the answer, and what it says."""
         ...
 
     def page(self, path: str) -> tuple[bytes, str] | None:
@@ -95,6 +102,8 @@ class PublicHttp:
         self._gateway = gateway
         self._files = files
         self._runner: web.AppRunner | None = None
+        # Posted cosignatures of the current second, and which that is.
+        self._posted, self._second = 0, 0
 
     async def start(self) -> None:
         """Make the application; connections come from the gateway."""
@@ -107,6 +116,7 @@ class PublicHttp:
                 web.get("/readyz", self._ready),
                 web.get("/v1/events/{event}/count", self._count),
                 web.get("/v1/events/{event}/log/{path:.+}", self._log),
+                web.post("/v1/events/{event}/log/cosignatures", self._cosign),
                 web.get("/{path:.+}", self._page),
             ]
         )
@@ -159,13 +169,37 @@ class PublicHttp:
         data = await loop.run_in_executor(None, self._files.log, request.match_info["event"], path)
         if data is None:
             raise web.HTTPNotFound(text="the log has no such file\n")
-        text = path == "checkpoint"
+        text = path in {"checkpoint", "cosignatures"}
         return web.Response(
             body=data,
             content_type="text/plain" if text else "application/octet-stream",
             charset="utf-8" if text else None,
             headers=_ANYONE | {"Cache-Control": _BRIEFLY if text else _FOREVER},
         )
+
+    async def _cosign(self, request: web.Request) -> web.Response:
+        second = monotonic_us() // 1_000_000
+        self._posted = self._posted + 1 if second == self._second else 1
+        self._second = second
+        if self._posted > self._gateway.settings.cosignatures_per_s_max:
+            return web.Response(
+                status=429, headers={"Retry-After": "1"}, text="too many at once; try again\n"
+            )
+        posted = b""
+        try:
+            async with asyncio.timeout(self._gateway.settings.handshake_s):
+                async for chunk in request.content.iter_chunked(POSTED_BYTES_MAX):
+                    posted += chunk
+                    if len(posted) > POSTED_BYTES_MAX:
+                        return web.Response(
+                            status=413, text=f"{POSTED_BYTES_MAX} bytes are the most\n"
+                        )
+        except TimeoutError:
+            return web.Response(status=408, text="the note did not come in time\n")
+        loop = asyncio.get_running_loop()
+        event = request.match_info["event"]
+        status, said = await loop.run_in_executor(None, self._files.cosign, event, posted)
+        return web.Response(status=status, text=f"{said}\n")
 
     async def _page(self, request: web.Request) -> web.Response:
         found = self._files.page(request.match_info["path"])

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,13 +22,17 @@ from streamcount.core.bucket import BucketError, NotarysBucket
 from streamcount.core.event import ActRefusedError, Event
 from streamcount.core.listing import Listed
 from streamcount.notary import archive as archives
+from streamcount.notary import forking
 from streamcount.notary.archive import Archive
+from streamcount.notary.asking import Asking
 from streamcount.notary.drain import DisagreementError
 from streamcount.notary.kept import check_reached
+from streamcount.notary.log import StoppedError
 from streamcount.notary.notary import Notary
 from streamcount.notary.pages import KeepsTraces, PageTests
 from streamcount.notary.polling import Poller, Polling
 from streamcount.notary.reading import ArchiveError
+from streamcount.notary.witnessing import Witnessing
 
 _log = logging.getLogger(__name__)
 
@@ -49,11 +54,17 @@ class Events:
         buckets_of: Callable[[Listed], Sequence[NotarysBucket]],
         directory: ListsEvents,
         polling: Polling | None = None,
+        asking: Asking | None = None,
     ) -> None:
-        """Open nothing yet. `polling`: the platforms that can be asked; without it, none can."""
+        """Open nothing yet.
+
+        `polling`: the platforms that can be asked; without it, none can. `asking`: how witnesses and
+        authorities are.
+        """
         self.notaries: dict[str, Notary] = {}
         # Of the events that have streams on platforms.
         self.pollers: dict[str, Poller] = {}
+        self.witnessings: dict[str, Witnessing] = {}
         # Event id -> why its archive cannot be used.
         self.broken: dict[str, str] = {}
         self.tests = PageTests(settings, directory)
@@ -61,6 +72,7 @@ class Events:
         self._buckets_of = buckets_of
         self._directory = directory
         self.polling = polling or Polling([], PlatformSettings())
+        self.asking = asking or Asking()
         self._folder = settings.data / "events"
         self._tasks: dict[str, asyncio.Task[None]] = {}
         # Another one in every life, so that workers look again whenever a notary has started.
@@ -142,6 +154,7 @@ class Events:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await self.polling.close()
+        await self.asking.close()
         for notary in self.notaries.values():
             notary.archive.close()
 
@@ -151,6 +164,9 @@ class Events:
             time.sleep(self._settings.notary_poll_s)
 
     def _add(self, folder: Path) -> Notary:
+        forked = forking.found(folder)
+        if forked is not None:
+            raise ArchiveError(forked)
         kept = self._settings.kept_checkpoints
         if kept is not None:
             check_reached(folder, kept, self._settings.kept_files_max)
@@ -165,6 +181,8 @@ class Events:
             )
         notary = Notary(opened, self._buckets_of, self._settings)
         self.notaries[notary.event.id] = notary
+        stop = partial(self._stop, notary)
+        self.witnessings[notary.event.id] = Witnessing(notary, self.asking, stop)
         if notary.event.on_platforms and notary.course.claim is None:
             self.pollers[notary.event.id] = Poller(notary, self.polling)
         return notary
@@ -175,12 +193,29 @@ class Events:
             poller = self.pollers.get(event_id)
             if poller is not None:
                 self._tasks[f"{event_id}, platforms"] = asyncio.create_task(poller.run())
+            self._tasks[f"{event_id}, witnesses"] = asyncio.create_task(self._witness(event_id))
+
+    async def _witness(self, event_id: str) -> None:
+        """Have others see the log. Whatever goes wrong there is told, and costs no count."""
+        while True:
+            try:
+                return await self.witnessings[event_id].run()
+            except Exception:  # noqa: BLE001 (counting must not end for it)
+                _log.exception("event %s: witnessing failed, and begins again", event_id)
+                await asyncio.sleep(self.asking.settings.retry_most_s)
+
+    def _stop(self, notary: Notary, why: str) -> None:
+        """Stop an event of which there is another history."""
+        _log.critical("event %s: STOPPED: %s", notary.event.id, why)
+        if notary.event.id in self.pollers:
+            self.pollers[notary.event.id].stop()
+        notary.stop(why)
 
     async def _count(self, event_id: str) -> None:
         notary = self.notaries[event_id]
         try:
             await notary.run()
-        except DisagreementError as error:
+        except (DisagreementError, StoppedError) as error:
             _log.critical("event %s: stopped: %s", event_id, error)
             notary.health.trouble = f"stopped: {error}"
             if event_id in self.pollers:

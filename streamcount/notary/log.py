@@ -19,6 +19,10 @@ from streamcount.notary.counting import Counting
 from streamcount.notary.disk import DiskFullError
 
 
+class StoppedError(ActRefusedError):
+    """Nothing may be appended to this log any more, as there is another history of it."""
+
+
 class Log:
     """An event's archive, and the course, timeline and counting that follow from it."""
 
@@ -32,6 +36,8 @@ class Log:
         self.event: Event = restored.course.event.event
         self.counting = Counting(restored, self.event, settings.recent_ticks(self.event.window))
         self.pseudonym_key = archive.pseudonym_key()
+        # Why nothing is appended any more, if there is a reason.
+        self.stopped = ""
 
     @property
     def archived(self) -> int:
@@ -42,12 +48,15 @@ class Log:
         """Make entries durable, then take them as what has happened.
 
         Raises:
+            StoppedError: nothing may follow in this log.
             CourseError: one of them has no place; nothing was written.
             DiskFullError: there is no room; nothing was changed.
             ArchiveError, OSError: nobody knows what is on the disk; the process has to end.
         """
         if not items:
             return
+        if self.stopped:
+            raise StoppedError(f"event {self.event.id} was stopped: {self.stopped}")
         course = self.course.after(entry for entry, _ in items)
         await asyncio.to_thread(self.archive.append, items)
         self.course = course

@@ -30,7 +30,7 @@ from streamcount.notary.armed import Armed
 from streamcount.notary.claims import Claims
 from streamcount.notary.degraded import Health
 from streamcount.notary.disk import DiskFullError
-from streamcount.notary.log import Log
+from streamcount.notary.log import Log, StoppedError
 from streamcount.notary.standing import stage_of
 
 
@@ -88,8 +88,8 @@ class Notary:
 
     @property
     def stage(self) -> str:
-        """Where the event is: waiting, open, closing or final."""
-        return stage_of(self.log.course)
+        """Where the event is: waiting, open, closing or final; broken when it was stopped."""
+        return "broken" if self.log.stopped else stage_of(self.log.course)
 
     @property
     def excluded(self) -> int:
@@ -108,6 +108,13 @@ class Notary:
         """Tell whether the latest numbers are to be doubted: cut off from the store, or behind."""
         return self.armed.uncertain()
 
+    def stop(self, why: str) -> None:
+        """Publish nothing any more: there is another history of this log."""
+        if not self.log.stopped:
+            self.log.stopped = why
+            self.health.trouble = f"stopped: {why}"
+            self.acts.wake.set()
+
     async def rest(self) -> None:
         """Return between two steps, for ever: nothing is archived any more."""
         self.claims.stop()
@@ -120,12 +127,15 @@ class Notary:
 
         Raises:
             DisagreementError: the store contradicts the archive; nothing more is counted.
+            StoppedError: there is another history of this log; nothing more is counted.
             ArchiveError, OSError: the archive cannot be written; the process has to end.
         """
         wake = self.acts.wake
         claiming: asyncio.Task[None] | None = None
         while self.course.claim is None or self.course.excluded_since:
             self.archive.check()
+            if self.log.stopped:
+                raise StoppedError(self.log.stopped)
             if self.course.final and claiming is None:
                 # Beside the steps, as what workers still hold has to be acknowledged meanwhile.
                 claiming = asyncio.create_task(self.acts.claim())

@@ -12,19 +12,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-import socket
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 
 import aiohttp
 import orjson
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from streamcount.config import PlatformSettings, YouTubeSettings
 from streamcount.core.platform import ANSWER_BYTES_MAX, YOUTUBE, Counts, read_youtube
+from streamcount.notary.names import Resolver
 
 OK: Final = 200
 # What an answer with another status may ask for: no request for so long.
@@ -142,7 +140,7 @@ class Asking:
 def _new_session(settings: PlatformSettings) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
         limit=settings.connections_max,
-        resolver=_Resolver(settings.lookups_max),
+        resolver=Resolver(settings.lookups_max, "platform-names"),
         keepalive_timeout=settings.keepalive_s,
     )
     return aiohttp.ClientSession(
@@ -153,36 +151,6 @@ def _new_session(settings: PlatformSettings) -> aiohttp.ClientSession:
         auto_decompress=False,
         trust_env=False,
     )
-
-
-class _Resolver(AbstractResolver):
-    """Looks names up in threads of its own."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="platform-names")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return where a host is."""
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-        )
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=port,
-                family=found_family,
-                proto=proto,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for found_family, _, proto, _, address in found
-        ]
-
-    async def close(self) -> None:
-        """Look nothing up any more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def no_answer(failure: str, trouble: str) -> Answer:

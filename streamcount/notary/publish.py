@@ -98,6 +98,7 @@ class Desk:
             "now": notary.now_us() // 1_000_000 if notary.clock.ready else None,
             "sealed": notary.state.sealed,
             "platform": self._platform(notary),
+            "witnessing": self._events.witnessings[event_id].as_dict(),
             "archive_s": round(notary.health.archive_s, 6),
             "log_size": notary.archive.size,
             "log_root": notary.archive.root.hex(),

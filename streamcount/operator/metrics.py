@@ -118,6 +118,7 @@ class EventCollector(Collector):
                 gaps.add_metric([event["id"], kind], float(ticks))
         yield gaps
         yield from _of_platforms(events)
+        yield from _of_witnesses(events)
         for name, (key, text) in LAGS.items():
             family = GaugeMetricFamily(name, text, labels=["event"])
             for event in events:
@@ -157,6 +158,30 @@ def _of_platforms(events: list[dict[str, Any]]) -> Iterator[Metric]:
         for outcome, number in outcomes.items():
             samples.add_metric([event["id"], outcome], float(number))
     yield from (viewers, asked, samples)
+
+
+def _of_witnesses(events: list[dict[str, Any]]) -> Iterator[Metric]:
+    """Yield how much of the log others have seen; an event that names nobody has no sample."""
+    told = {
+        "witnessed": "Entries that enough witnesses have cosigned",
+        "timed": "Entries that an authority has timed",
+        "wanted": "Entries that they are asked about now",
+    }
+    for name, text in told.items():
+        family = GaugeMetricFamily(f"streamcount_{name}_entries", text, labels=["event"])
+        for event in events:
+            if event["witnessing"]["parties"]:
+                family.add_metric([event["id"]], float(event["witnessing"][name] or 0))
+        yield family
+    troubled = GaugeMetricFamily(
+        "streamcount_witness_trouble",
+        "1 while a witness or an authority could not be asked, or did not answer",
+        labels=["event", "party"],
+    )
+    for event in events:
+        for party in event["witnessing"]["parties"]:
+            troubled.add_metric([event["id"], party["name"]], float(bool(party["trouble"])))
+    yield troubled
 
 
 def scrape(counts: Callable[[], Iterable[dict[str, Any]]]) -> Callable[[], tuple[bytes, str]]:
