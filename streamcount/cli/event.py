@@ -17,28 +17,39 @@ from streamcount.tlog import note
 from streamcount.tlog.policy import write_policy
 
 event_app = typer.Typer(
-    no_args_is_help=True, help="Create, list, show, open and close events, exclude viewers."
+    no_args_is_help=True,
+    help="Create, list, show, open, close and correct events, exclude viewers, write notes.",
 )
 
 
-def call(data: Path | None, method: str, path: str, body: object = None) -> Any:
-    """Ask the running service."""
-    from streamcount.operator.client import find
+def call(
+    data: Path | None, method: str, path: str, body: object = None, *, long: bool = False
+) -> Any:
+    """Ask the running service; `long`: it may count a whole event before it answers."""
+    from streamcount.operator.client import LONG_S, find
+
+    patience = {"patience_s": LONG_S} if long else {}
 
     async def ask() -> Any:
         async with find(load_settings(Settings, data=data).data) as client:
-            return await client.call(method, path, body)
+            return await client.call(method, path, body, **patience)
 
     return run(ask())
 
 
 def call_event(
-    data: Path | None, method: str, event_id: str, what: str = "", body: object = None
+    data: Path | None,
+    method: str,
+    event_id: str,
+    what: str = "",
+    body: object = None,
+    *,
+    long: bool = False,
 ) -> Any:
     """Ask the running service about one event."""
     from streamcount.operator.client import event_path
 
-    return call(data, method, event_path(event_id) + what, body)
+    return call(data, method, event_path(event_id) + what, body, long=long)
 
 
 @event_app.command("create")
@@ -203,7 +214,8 @@ def event_exclude(
 ) -> None:
     """Leave viewers out of all counts from now on, for everybody to see: the log says so for ever.
 
-    What was counted with them before stays as it was counted.
+    The claim says both what there was with them (gross) and what there was without them from the first
+    second on (net).
     """
     answer = call_event(data, "POST", event_id, "/exclude", {"viewers": viewer, "reason": reason})
     if as_json:
@@ -211,3 +223,44 @@ def event_exclude(
         return
     for name, pseudonym in zip(viewer, answer["pseudonyms"], strict=True):
         out.print(f"{name} is counted no more; in the log as {pseudonym}", soft_wrap=True)
+
+
+@event_app.command("note")
+def event_note(
+    event_id: str,
+    text: Annotated[str, typer.Argument(help="An incident, a remark, a name; one line.")],
+    data: DataOption = None,
+) -> None:
+    """Write something down in the event's log, where it stays for everybody to read."""
+    answer = call_event(data, "POST", event_id, "/note", {"text": text})
+    out.print(f"noted, as entry {answer['log_size'] - 1:,} of the log")
+
+
+@event_app.command("correct")
+def event_correct(
+    event_id: str,
+    reason: Annotated[str, typer.Option(help="Why; it is in the log for everybody to read.")],
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="The id of a viewer who is to be left out; may be repeated."),
+    ] = None,
+    exclude_reason: Annotated[
+        str | None,
+        typer.Option(
+            help="Why they are left out, in at most 80 characters; the reason if not given."
+        ),
+    ] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Supersede the claim of a final event: it is counted again, without more viewers if any are named.
+
+    The claim before it stays in the log, and everybody is told that it was superseded, and why.
+    """
+    body = {"reason": reason, "viewers": exclude or [], "exclude_reason": exclude_reason}
+    claim = call_event(data, "POST", event_id, "/correct", body, long=True)
+    if as_json:
+        print(json.dumps(claim))
+        return
+    value = "none" if claim["value"] is None else f"{claim['value']:,}"
+    out.print(f"claim {claim['version']} of event {event_id}, in place of the one before: {value}")

@@ -1,6 +1,7 @@
 """What is shown of an event to operators: summaries and counts, from what is durable, nothing else.
 
-`Desk` is also where operators' acts come in: create, open, close, exclude, test a page, export.
+`Desk` is also where operators' acts come in: create, open, close, exclude, note, correct, test a page,
+export.
 """
 
 from __future__ import annotations
@@ -11,23 +12,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from streamcount.core.entries import (
-    EXCLUDE_REASON_CHARACTERS_MAX,
-    EXCLUDED_PER_ENTRY_MAX,
-    GAP_KINDS,
-)
+from streamcount.core import values
+from streamcount.core.claim import CLAIM_REASON_CHARACTERS_MAX, ClaimEntry
+from streamcount.core.entries import EXCLUDE_REASON_CHARACTERS_MAX, GAP_KINDS, NOTE_CHARACTERS_MAX
 from streamcount.core.event import (
     ActRefusedError,
     Event,
     check_profile,
-    check_text,
     check_texts,
     parse_event,
 )
 from streamcount.core.fields import EventError
 from streamcount.core.platform import PlatformClaim
 from streamcount.core.values import EntryError
-from streamcount.core.wire import VIEWER_ID
+from streamcount.notary.asked import text_in, viewers_in
 from streamcount.notary.events import Events
 from streamcount.notary.notary import Notary
 from streamcount.notary.reading import ArchiveError, ArchiveReader
@@ -37,6 +35,7 @@ from streamcount.tlog import note
 TIMELINE_TICKS_MAX = 20_000
 ROUNDS_MAX = 20_000
 LATEST_GAPS = 20
+LATEST_NOTES = 20
 
 
 class Desk:
@@ -95,6 +94,9 @@ class Desk:
             "exclusions": [
                 {"viewers": len(one.pseudonyms), "reason": one.reason} for one in course.exclusions
             ],
+            "notes": [one.text for one in course.notes[-LATEST_NOTES:]],
+            "claim": None if course.claim is None else shown_claim(course.claim),
+            "counting": _counting(notary),
             "now": notary.now_us() // 1_000_000 if notary.clock.ready else None,
             "sealed": notary.state.sealed,
             "platform": self._platform(notary),
@@ -201,20 +203,43 @@ class Desk:
             EventError: these are no ids of viewers, too many, or no reason.
             ActRefusedError: it cannot be done now.
         """
-        most = EXCLUDED_PER_ENTRY_MAX
-        if not isinstance(viewers, list) or not 1 <= len(viewers) <= most:
-            raise EventError(f"viewers: must be a list of 1 to {most} viewers' ids")
-        for viewer in viewers:
-            if not isinstance(viewer, str) or not VIEWER_ID.fullmatch(viewer):
-                raise EventError(f"viewers: {viewer!r:.80} is no viewer's id")
-        most = EXCLUDE_REASON_CHARACTERS_MAX
-        if not isinstance(reason, str) or not reason.strip() or len(reason) > most:
-            raise EventError(f"reason: must be a text of 1 to {most} characters")
-        check_text(reason, "reason")
+        names = viewers_in(viewers)
+        why = text_in(reason, "reason", EXCLUDE_REASON_CHARACTERS_MAX)
         try:
-            return await self._notary(event_id).acts.exclude(viewers, reason)
+            return await self._notary(event_id).acts.exclude(names, why)
         except EntryError as error:
             raise EventError(f"reason: {error}") from error
+
+    async def note(self, event_id: str, text: object) -> int:
+        """Write something down in an event's log; return how many entries this then has.
+
+        Raises:
+            EventError: it is no such text.
+            ActRefusedError: it cannot be done now.
+        """
+        notary = self._notary(event_id)
+        await notary.acts.note(text_in(text, "text", NOTE_CHARACTERS_MAX))
+        return notary.archive.size
+
+    async def correct(
+        self, event_id: str, reason: object, viewers: object, exclude_reason: object
+    ) -> dict[str, Any]:
+        """Supersede a final event's claim; return the new one.
+
+        Raises:
+            EventError: a value is not acceptable.
+            ActRefusedError: it cannot be done now.
+        """
+        why = text_in(reason, "reason", CLAIM_REASON_CHARACTERS_MAX)
+        names = viewers_in([] if viewers is None else viewers, least=0)
+        short = why
+        if names and (exclude_reason is not None or len(why) > EXCLUDE_REASON_CHARACTERS_MAX):
+            short = text_in(exclude_reason, "exclude_reason", EXCLUDE_REASON_CHARACTERS_MAX)
+        try:
+            claim = await self._notary(event_id).acts.correct(why, names, short)
+        except EntryError as error:
+            raise EventError(f"reason: {error}") from error
+        return shown_claim(claim)
 
     async def begin_test(self, event_id: str) -> dict[str, Any]:
         """Begin a test of a page; return its code, and when it ends (Unix seconds)."""
@@ -256,6 +281,18 @@ def _check_witnesses(event: Event) -> None:
             note.parse_witness(witness.key)
         except note.NoteError as error:
             raise EventError(f"event.trust.witnesses[{number}].key: {error}") from error
+
+
+def shown_claim(claim: ClaimEntry) -> dict[str, Any]:
+    """Return a claim as plain values, without the definition, which stands in the event."""
+    said: dict[str, Any] = values.plain(claim)
+    return {key: value for key, value in said.items() if key != "definition"}
+
+
+def _counting(notary: Notary) -> dict[str, int] | None:
+    """Return how far a claim has been counted, None when none is."""
+    progress = notary.claims.progress
+    return None if progress is None else {"done": progress[0], "all": progress[1]}
 
 
 def _reader(folder: Path) -> ArchiveReader:

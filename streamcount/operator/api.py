@@ -11,6 +11,8 @@
     POST /api/events/<event>/open           {"at": Unix seconds}, or {} for as soon as possible
     POST /api/events/<event>/close
     POST /api/events/<event>/exclude        {"viewers": [ids], "reason": "..."}: counted no more
+    POST /api/events/<event>/note           {"text": "..."}: written down in the log
+    POST /api/events/<event>/correct        {"reason": "...", "viewers": [ids]}: supersedes a final claim
     POST /api/events/<event>/tests          a code to test a page with: {"code", "expires"}
     GET  /api/events/<event>/tests/<code>   what the service saw of pages that were opened with it
     GET  /api/events/<event>/counts         the latest numbers
@@ -56,6 +58,7 @@ _quiet = logging.getLogger("streamcount.http")
 _quiet.setLevel(logging.CRITICAL)
 _TIMELINE_TICKS: Final = 3_600
 _ROUNDS: Final = 1_000
+_CORRECTION: Final = ("reason", "viewers", "exclude_reason")
 _CHUNK_BYTES: Final = 1 << 18
 
 
@@ -72,6 +75,10 @@ class Office(Protocol):
     async def open(self, event_id: str, at: int | None) -> int: ...  # noqa: D102
     async def close(self, event_id: str) -> int: ...  # noqa: D102
     async def exclude(self, event_id: str, viewers: object, reason: object) -> list[str]: ...  # noqa: D102
+    async def note(self, event_id: str, text: object) -> int: ...  # noqa: D102
+    async def correct(  # noqa: D102
+        self, event_id: str, reason: object, viewers: object, exclude_reason: object
+    ) -> dict[str, Any]: ...
     async def begin_test(self, event_id: str) -> dict[str, Any]: ...  # noqa: D102
     async def test(self, event_id: str, code: str) -> dict[str, Any] | None: ...  # noqa: D102
 
@@ -117,6 +124,8 @@ class OperatorApi:
                 web.post("/api/events/{event}/open", self._open),
                 web.post("/api/events/{event}/close", self._close),
                 web.post("/api/events/{event}/exclude", self._exclude),
+                web.post("/api/events/{event}/note", self._note),
+                web.post("/api/events/{event}/correct", self._correct),
                 web.post("/api/events/{event}/tests", self._begin_test),
                 web.get("/api/events/{event}/tests/{code}", self._test),
                 web.get("/api/events/{event}/counts", self._counts),
@@ -271,6 +280,18 @@ class OperatorApi:
         names = await self._office.exclude(event_id, given.get("viewers"), given.get("reason"))
         _log.info("event %s: %d viewers excluded", event_id, len(names))
         return as_json({"pseudonyms": names})
+
+    async def _note(self, request: web.Request) -> web.Response:
+        text = (await body_of(request, "text")).get("text")
+        size = await self._office.note(request.match_info["event"], text)
+        return as_json({"log_size": size})
+
+    async def _correct(self, request: web.Request) -> web.Response:
+        given = await body_of(request, *_CORRECTION)
+        event_id, values = request.match_info["event"], map(given.get, _CORRECTION)
+        claim = await self._office.correct(event_id, *values)
+        _log.info("event %s: claim %d supersedes another", event_id, claim["version"])
+        return as_json(claim)
 
     async def _begin_test(self, request: web.Request) -> web.Response:
         await body_of(request, none=b"{}")

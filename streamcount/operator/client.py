@@ -12,7 +12,13 @@ import aiohttp
 
 from streamcount.core.event import ActRefusedError, ServiceAwayError
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=60, connect=5)
+_PATIENCE_S: Final = 60.0
+# An act that counts a whole event again.
+LONG_S: Final = 3_600.0
+
+
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds, connect=5)
 
 
 class OperatorClient:
@@ -29,7 +35,7 @@ class OperatorClient:
     async def __aenter__(self) -> Self:
         """Begin."""
         self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {self._token}"}, timeout=_TIMEOUT
+            headers={"Authorization": f"Bearer {self._token}"}, timeout=_timeout(_PATIENCE_S)
         )
         return self
 
@@ -43,8 +49,10 @@ class OperatorClient:
         if self._session is not None:
             await self._session.close()
 
-    async def call(self, method: str, path: str, body: object = None) -> Any:
-        """Return the answer to a call.
+    async def call(
+        self, method: str, path: str, body: object = None, *, patience_s: float = _PATIENCE_S
+    ) -> Any:
+        """Return the answer to a call, if it comes within so many seconds.
 
         Raises:
             ActRefusedError: the service says no; the message says why.
@@ -53,7 +61,10 @@ class OperatorClient:
         if self._session is None:
             raise RuntimeError("use `async with`")
         try:
-            async with self._session.request(method, self.url + path, json=body) as response:
+            asked = self._session.request(
+                method, self.url + path, json=body, timeout=_timeout(patience_s)
+            )
+            async with asked as response:
                 answer = await response.json()
         except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
             raise ServiceAwayError(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from streamcount.app import PublicFiles
 from streamcount.config import Settings
-from streamcount.core import entries, event, fields, profile, trust, wire
+from streamcount.core import claim, entries, event, fields, profile, trust, wire
 from streamcount.ingest.gateway import Gateway
 from streamcount.ingest.http import PublicHttp
 from streamcount.notary import publish
@@ -171,9 +171,20 @@ def test_the_limits_are_those_of_the_code():
     assert exclude["viewers"]["maxItems"] == entries.EXCLUDED_PER_ENTRY_MAX
     assert exclude["viewers"]["items"]["pattern"] == f"^{wire.VIEWER_ID.pattern}$"
     assert exclude["reason"]["maxLength"] == entries.EXCLUDE_REASON_CHARACTERS_MAX
+    for path, name, most in (
+        ("note", "text", entries.NOTE_CHARACTERS_MAX),
+        ("correct", "reason", claim.CLAIM_REASON_CHARACTERS_MAX),
+        ("correct", "exclude_reason", entries.EXCLUDE_REASON_CHARACTERS_MAX),
+    ):
+        body = OPERATOR["paths"][f"/api/events/{{event}}/{path}"]["post"]["requestBody"]
+        asked = body["content"]["application/json"]["schema"]["properties"]
+        assert asked[name]["maxLength"] == most
+    assert asked["viewers"]["maxItems"] == entries.EXCLUDED_PER_ENTRY_MAX
+    assert SCHEMAS["Figures"]["required"] == list(claim.Figures.__slots__)
     counts = SCHEMAS["Counts"]["allOf"][1]["properties"]
     assert counts["gap_ticks"]["required"] == list(entries.GAP_KINDS)
     assert counts["latest_gaps"]["maxItems"] == publish.LATEST_GAPS
+    assert counts["notes"]["maxItems"] == publish.LATEST_NOTES
     assert SCHEMAS["Column"]["maxItems"] == publish.TIMELINE_TICKS_MAX
     settings = Settings.model_fields
     assert f"{settings['request_bytes_max'].default // 1024} KiB" in OPERATOR["info"]["description"]
