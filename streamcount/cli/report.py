@@ -3,7 +3,7 @@
 Every word is the catalogue's. Findings bring codes and values; what came out of the pack is made
 harmless for a terminal first (`shown`), and then isolated, so that in a line that runs from right to left
 a key, a time or an English detail stays in one piece. Lines are plain text in the order in which they
-are read; labels stand in a column in English only, as no terminal aligns two directions.
+are read.
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
+from streamcount.cli.claimed import (
+    audience_lines,
+    claim_lines,
+    figures_of,
+    history_lines,
+    profile_lines,
+)
+from streamcount.cli.labelled import Labelled
 from streamcount.cli.terminal import shown
 from streamcount.evidence.findings import Findings
 from streamcount.words import LANGUAGES, Catalogue, catalogue
@@ -116,7 +124,7 @@ def report(findings: Findings, words: Catalogue) -> Iterator[Text]:
             else words.say("verify_does_not_hold", wrong=wrong)
         )
         yield Text(mark + said, style="bold red")
-    lines = _Labelled(words)
+    lines = Labelled(words)
     if kind is not None and findings.fault is None:
         _counts(plain, findings.stage or "", lines)
     if findings.origin is not None:
@@ -156,22 +164,7 @@ def _isolated(value: object, words: Catalogue) -> str:
     return str(value) if type(value) is int else words.ltr(shown(value))
 
 
-class _Labelled:
-    """Lines with a label before them."""
-
-    def __init__(self, words: Catalogue) -> None:
-        self.words = words
-        self.lines: list[str] = []
-
-    def add(self, label: str, text: str) -> None:
-        name = self.words.say(f"verify_label_{label}")
-        self.lines.append(f"{name:<12}{text}" if self.words.language == "en" else f"{name}: {text}")
-
-    def more(self, text: str) -> None:
-        self.lines.append(f"{'':<12}{text}" if self.words.language == "en" else f"- {text}")
-
-
-def _counts(plain: dict[str, Any], stage: str, lines: _Labelled) -> None:
+def _counts(plain: dict[str, Any], stage: str, lines: Labelled) -> None:
     words, zone = lines.words, str(plain["timezone"])
     say = words.say
     titles = [shown(plain["title"][code]) for code in (words.language, "ar", "en")]
@@ -179,14 +172,17 @@ def _counts(plain: dict[str, Any], stage: str, lines: _Labelled) -> None:
     kind = say(f"kind_{plain['kind']}")
     lines.add("event", say("verify_event", id=words.ltr(plain["event"]), kind=kind, title=title))
     lines.add("stage", say(f"verify_stage_{stage}"))
-    peak = "0"
-    if plain["peak"]:
-        at = when(plain["peak_tick"], zone, words)
-        peak = say("verify_peak", n=f"{plain['peak']:,}", when=at)
+    claim_lines(plain, lines)
+    peak, figures = "0", figures_of(plain)
+    if figures["peak"]:
+        at = when(figures["peak_first"], zone, words)
+        peak = say("verify_peak", n=f"{figures['peak']:,}", when=at)
     lines.add("peak", peak)
-    lines.add("live_peak", say("verify_live_peak", n=f"{plain['live_peak']:,}"))
+    lines.add("live_peak", say("verify_live_peak", n=f"{figures['live_peak']:,}"))
     _platform(plain, lines)
-    lines.add("viewers", say("verify_viewers", n=f"{plain['uniques']:,}"))
+    lines.add("viewers", say("verify_viewers", n=f"{figures['uniques']:,}"))
+    audience_lines(plain, lines)
+    profile_lines(plain, lines)
     heartbeats = {"n": f"{plain['heartbeats']:,}", "n_late": f"{plain['late']:,}"}
     lines.add("heartbeats", say("verify_heartbeats", **heartbeats))
     lines.add("excluded", excluded_line(plain, words))
@@ -197,9 +193,10 @@ def _counts(plain: dict[str, Any], stage: str, lines: _Labelled) -> None:
     if len(gaps) > _GAPS_SHOWN:
         more = {"n": f"{len(gaps) - _GAPS_SHOWN:,}", "option": words.ltr("--json")}
         lines.more(say("verify_gaps_more", **more))
+    history_lines(plain, lines)
 
 
-def _platform(plain: dict[str, Any], lines: _Labelled) -> None:
+def _platform(plain: dict[str, Any], lines: Labelled) -> None:
     """Say what platforms told: the highest number, and what shows whether it stands alone."""
     told, say = plain["platform"], lines.words.say
     if told is None:

@@ -12,10 +12,14 @@ import pytest
 
 from streamcount.cli.report import Language, chosen, report
 from streamcount.core.entries import ClaimEntry, TickEntry
+from streamcount.evidence.bundle import export
 from streamcount.evidence.fault import FaultError
 from streamcount.evidence.findings import NOT_CHECKED, OF_PLATFORMS, Findings
+from streamcount.evidence.verify import verify
+from streamcount.notary.reading import ArchiveReader
 from streamcount.words import catalogue
 from tests.evidence.forging import Forger, make, rewrite
+from tests.evidence.logs import Author, some_event
 from tests.service import run
 
 PACKAGE = Path(__file__).parents[2] / "streamcount"
@@ -28,7 +32,9 @@ def faults():
     """Every code with which something can be wrong, and its English where it is found."""
     for path in (PACKAGE / "evidence").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error"):
+            # Other errors than faults take one argument.
+            called = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            if called.endswith("Error") and len(node.args) > 1:
                 code, english = (argument.value for argument in node.args)
                 yield code, english, sorted(word.arg for word in node.keywords)
 
@@ -189,3 +195,35 @@ def test_verify_called_wrongly_says_so_in_the_language_asked_for(made, arguments
     assert done.returncode == 2
     assert said in done.stderr
     assert "\ufffd" not in done.stderr
+
+
+def test_a_superseded_claim_is_told_with_its_rules_in_both_languages(tmp_path):
+    rules = {"id": "ours", "presence_s": 5, "duration_s": 99, "single_stream": True}
+    some_event(tmp_path / "lesson", rule_profile=rules, excludes=0.05, streams=2)
+    author = Author.again(tmp_path / "lesson")
+    author.note("seen by the jury")
+    author.correct(1_000, reason="a program")
+    author.done()
+    reader = ArchiveReader(tmp_path / "lesson")
+    export(reader, tmp_path / "pack.zip")
+    findings = verify(tmp_path / "pack.zip")
+    plain, claim = findings.as_dict(), findings.course.claim
+    assert (plain["claim"]["version"], plain["notes"]) == (2, ["seen by the jury"])
+    english, arabic = lines(findings, "en"), lines(findings, "ar")
+    for there in (
+        f"claimed     {claim.value} viewers at one instant",
+        f"gross, net  peak {claim.gross.peak} with everybody who was excluded, {claim.net.peak} without",
+        "rules       ours: the event was NOT what they ask for",
+        "            open for 40 s; at least 99 s are asked for",
+        "            streams: 2; a single one is asked for",
+        f"            of the {claim.net.peak} at the peak, those there for at least 5 s: {claim.value}",
+        "            no body that keeps records has endorsed these rules",
+        f"superseded  claim 1 of the log, which said {plain['superseded'][0]['value']}: a program",
+        "note        seen by the jury",
+    ):
+        assert there in english
+    assert f"الرقم المعلن: {claim.value} من المشاهدين في لحظة واحدة" in arabic
+    assert "- لم تعتمد هذه القواعدَ أي جهة تسجل الأرقام القياسية" in arabic
+    assert "ملاحظة: \u2066seen by the jury\u2069" in arabic
+    digits = [[sorted(re.findall(r"\d+", line)) for line in said] for said in (english, arabic)]
+    assert digits[0] == digits[1]
