@@ -9,6 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from streamcount.cli.agreeing import (
+    AuthorityOption,
+    EndOption,
+    QuorumOption,
+    StartOption,
+    WitnessOption,
+    second_of,
+    trust_of,
+)
 from streamcount.cli.show import event_panel, events_table, instant
 from streamcount.cli.terminal import DataOption, JsonOption, fail, load_settings, out, run
 from streamcount.config import Settings
@@ -98,6 +107,13 @@ def event_create(  # noqa: PLR0913, PLR0917 (options)
     timezone: Annotated[
         str, typer.Option(help="In which instants are shown, for example Asia/Riyadh.")
     ] = "UTC",
+    organiser: Annotated[str, typer.Option(help="Who organises it, in English.")] = "",
+    organiser_ar: Annotated[str, typer.Option(help="Who organises it, in Arabic.")] = "",
+    start: StartOption = None,
+    end: EndOption = None,
+    witness: WitnessOption = None,
+    quorum: QuorumOption = None,
+    authority: AuthorityOption = None,
     definition: Annotated[
         Path | None, typer.Option("--from", help="A JSON file with the whole definition; ID wins.")
     ] = None,
@@ -112,6 +128,9 @@ def event_create(  # noqa: PLR0913, PLR0917 (options)
         plain = {"kind": kind, "window": window, "interval": interval}
         plain |= {"target": target, "timezone": timezone}
         plain["title"] = {"en": title or ("" if title_ar else event_id), "ar": title_ar}
+        plain["organiser"] = {"en": organiser, "ar": organiser_ar}
+        plain["planned_start"] = second_of(start, timezone, "--start")
+        plain["planned_end"] = second_of(end, timezone, "--end")
         plain["claimed_count"] = claim
         if stream or youtube:
             plain["streams"] = _streams(stream or ["main"], youtube or [])
@@ -119,12 +138,15 @@ def event_create(  # noqa: PLR0913, PLR0917 (options)
             plain["policy"] = {"origins": origin}
     if profile is not None:
         plain["rule_profile"] = profile if profile in PROFILES else _object_in(Path(profile))
+    if witness or quorum is not None or authority:
+        plain["trust"] = trust_of(witness, quorum, authority)
     created = call(data, "POST", "/api/events", plain | {"id": event_id})
     if as_json:
         print(json.dumps(created))
         return
     out.print(f"event {event_id} created. Its log's key, to be agreed on before it opens:")
     out.print(f"  {created['key']}", soft_wrap=True)
+    out.print(f"Read and sign the sheet: streamcount event sheet {event_id} -o {event_id}.pdf")
     out.print(f"Open it with: streamcount event open {event_id}")
 
 

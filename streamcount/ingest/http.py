@@ -7,6 +7,7 @@
     GET /v1/events/<event>/log/tile/...
     GET /v1/events/<event>/log/cosignatures  the checkpoint that witnesses are asked to cosign now
     POST /v1/events/<event>/log/cosignatures a checkpoint with a witness's cosignature
+    GET /v1/events/<event>/log/sheet.txt     what was agreed; log/trust/<name>.pem: authorities' roots
     GET /streamcount.js, /check.js, ...      the embed: its scripts and their types
     GET /examples/<page>                     pages to try it on
     GET /words/en.json, /words/ar.json       what the embed's scripts say
@@ -38,6 +39,8 @@ from streamcount.tlog.cosignature import POSTED_BYTES_MAX
 
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _BRIEFLY: Final = "public, max-age=1"
+# What of the log changes from one second to the next.
+_BRIEF: Final = frozenset({"checkpoint", "cosignatures"})
 _ANYONE: Final = {"Access-Control-Allow-Origin": "*"}
 # Pages of other sites load these, also of sites that want leave for all they load (COEP: require-corp).
 _EMBEDDED: Final = _ANYONE | {
@@ -169,12 +172,12 @@ class PublicHttp:
         data = await loop.run_in_executor(None, self._files.log, request.match_info["event"], path)
         if data is None:
             raise web.HTTPNotFound(text="the log has no such file\n")
-        text = path in {"checkpoint", "cosignatures"}
+        text = not path.startswith("tile/")
         return web.Response(
             body=data,
             content_type="text/plain" if text else "application/octet-stream",
             charset="utf-8" if text else None,
-            headers=_ANYONE | {"Cache-Control": _BRIEFLY if text else _FOREVER},
+            headers=_ANYONE | {"Cache-Control": _BRIEFLY if path in _BRIEF else _FOREVER},
         )
 
     async def _cosign(self, request: web.Request) -> web.Response:

@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from streamcount.app import PublicFiles
 from streamcount.config import Settings
 from streamcount.core import claim, entries, event, fields, profile, trust, wire
+from streamcount.core.papers import write_pem
 from streamcount.ingest.gateway import Gateway
 from streamcount.ingest.http import PublicHttp
 from streamcount.notary import publish
+from streamcount.notary.roots import take_roots
 from streamcount.operator.api import OperatorApi
 from streamcount.tlog import note
+from tests.evidence.certificates import certificate
 from tests.schemas.published import OPERATOR, PUBLIC, referred, validator
 from tests.stack import free_port
 
@@ -232,10 +235,10 @@ WITNESSES = st.lists(
     ),
     max_size=2,
 )
-ROOTS = st.sampled_from(["A" * 43 + "=", "A" * 43, "A" * 42 + "B=", ""])
+ROOTS = st.sampled_from([write_pem(certificate("tsa")).decode(), "x", ""])
 AUTHORITIES = st.lists(
     st.fixed_dictionaries(
-        {"name": st.sampled_from(["tsa", "TSA", ""]), "root_sha256": ROOTS}, optional={"url": URLS}
+        {"name": st.sampled_from(["tsa", "TSA", ""]), "root_pem": ROOTS}, optional={"url": URLS}
     ),
     max_size=2,
 )
@@ -285,6 +288,7 @@ def definitions(draw):
 RULES_BESIDE_THE_SCHEMA = (
     "2 x interval", "planned_end: must be later", "the same id", "the same platform and video",
     "no stream has a platform", "have the same name", "have the same key", "event.trust.quorum",
+    "authorities[0].root_", "authorities[1].root_",
 )  # fmt: skip
 
 
@@ -296,7 +300,7 @@ RULES_BESIDE_THE_SCHEMA = (
 @example(GOOD | {"policy": {"origins": ["none", "none"]}})
 def test_the_schema_accepts_exactly_the_definitions_that_the_service_accepts(definition):
     try:
-        event.parse_event(definition)
+        event.parse_event(take_roots(definition)[0])
         told = ""
     except fields.EventError as error:
         told = str(error)
