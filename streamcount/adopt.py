@@ -18,10 +18,11 @@ from streamcount.config import PackLimits
 from streamcount.core import segment
 from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds, Means
 from streamcount.core.body import BLOCK_BYTES
-from streamcount.core.entries import TickEntry, decode
+from streamcount.core.entries import EventEntry, TickEntry, decode
+from streamcount.core.papers import PAPER_BYTES_MAX, is_right, names
 from streamcount.core.pseudonym import key_hash
 from streamcount.follow import copy as copies
-from streamcount.notary import reading
+from streamcount.notary import papers, reading
 from streamcount.notary.disk import Disk
 from streamcount.tlog import checkpoint as cp
 from streamcount.tlog import note
@@ -34,11 +35,12 @@ class AdoptError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What was taken over: the event's id, entries, and its peak so far."""
+    """What was taken over: the event's id, entries, its peak so far, and which papers were missing."""
 
     event_id: str
     size: int
     peak: int
+    missing: tuple[str, ...] = ()
 
 
 def adopt(copy: Path, published: bytes, keys: Path, data: Path, limits: PackLimits) -> Adopted:
@@ -78,13 +80,31 @@ def adopt(copy: Path, published: bytes, keys: Path, data: Path, limits: PackLimi
             raise AdoptError(f"{folder}: is there already, and is never written over")
         disk.make(new / reading.SIGNING_KEY, signer.private_text().encode() + b"\n")
         disk.make(new / reading.PSEUDONYM_KEY, pseudonym_key)
+        found = _papers(event, copy, keys)
+        papers.put(new, found, disk)
         disk.make(new / reading.CHECKPOINT, signed)
         disk.sync_folder(new)
         new.rename(folder)
         disk.sync_folder(folder.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    return Adopted(event.event.id, point.size, audit.course.peak.count)
+    missing = tuple(name for name in names(event.event) if name not in found)
+    return Adopted(event.event.id, point.size, audit.course.peak.count, missing)
+
+
+def _papers(entry: EventEntry, *folders: Path) -> dict[str, bytes]:
+    """Return the sheet and roots that one of the folders has. Counting does not wait for the others."""
+    found = {}
+    for name in names(entry.event):
+        for folder in folders:
+            try:
+                with (folder / name).open("rb") as file:
+                    data = file.read(PAPER_BYTES_MAX + 1)
+            except OSError:
+                continue
+            if is_right(name, data, entry):
+                found[name] = data
+    return found
 
 
 def _open(signed: bytes, verifier: note.Verifier, what: str) -> cp.Checkpoint:

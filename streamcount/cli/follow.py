@@ -255,6 +255,12 @@ def adopt_command(
     out.print(
         f"event {taken.event_id}: {taken.size:,} entries taken over, peak so far {taken.peak:,}"
     )
+    if taken.missing:
+        err.print(
+            f"streamcount: neither the copy nor the keys' folder has {', '.join(taken.missing)}, as it was "
+            f"agreed. Counting goes on; nothing can be exported until it is put into "
+            f"events/{taken.event_id}/ from elsewhere"
+        )
     out.print(
         "Make sure that the service that wrote this log never starts again: two that write one log "
         "make a fork. Then: streamcount serve"

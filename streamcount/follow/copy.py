@@ -4,6 +4,7 @@
     checkpoint           the latest checkpoint that was kept; what is behind it in the segment is not yet
     checkpoints/<size>   every checkpoint that was kept
     log.vkey             the key that all of them are signed by
+    sheet.txt, trust/    what was agreed, and authorities' roots, as the first entry names them
     fork-<size>-<hash>/  what proves that the log broke its word: alarm.py
     lock                 held by the one follower that writes here
 
@@ -142,6 +143,20 @@ class Copy:
         self._write(self.folder / CHECKPOINT, signed)
         self.signed, self.size = signed, point.size
         self._kept, self._kept_end = self.pending.copy(), self._end
+
+    def paper(self, name: str, bytes_max: int) -> bytes:
+        """Return what is kept of a file beside the log: its first bytes, one more than it may have."""
+        try:
+            with (self.folder / name).open("rb") as file:
+                return file.read(bytes_max + 1)
+        except FileNotFoundError:
+            return b""
+
+    def keep_paper(self, name: str, data: bytes) -> None:
+        """Keep a file that lies beside the log, durably."""
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        self._write(path, data)
 
     def root_at(self, size: int) -> bytes:
         """Return the root over the first `size` entries, which are kept."""

@@ -31,6 +31,7 @@ from streamcount.core.segment import SegmentError
 from streamcount.core.values import EntryError
 from streamcount.follow.alarm import AlarmError, judge_entries, open_shown, raise_alarm
 from streamcount.follow.copy import Copy, CopyError
+from streamcount.follow.papers import Papers
 from streamcount.follow.source import AwayError, RefusedError, Source
 from streamcount.tlog import checkpoint as cp
 from streamcount.tlog import note
@@ -63,6 +64,7 @@ class Follower:
         self._limits = limits
         self._tell = tell
         self._bodies = source.operator is not None
+        self._papers = Papers(source, copy, tell)
         self._verifier: note.Verifier | None = None
         self._audit: Audit | None = None
         # The checkpoint whose entries are being fetched.
@@ -155,6 +157,8 @@ class Follower:
             await self._judge_body(signed, *self._odd)
         await asyncio.to_thread(self._keep, signed, point)
         self._target, self._doubted = None, ""
+        if self.course.event is not None:
+            await self._papers.fetch(self.course.event)
         return True
 
     async def _begin_again(self) -> None:

@@ -1,6 +1,7 @@
 """Where a followed log comes from: its public address, and, for bodies, the operators' API.
 
     <log>/checkpoint, <log>/tile/entries/...             C2SP tlog-tiles; needs nobody's leave
+    <log>/sheet.txt, <log>/trust/<name>.pem              what was agreed
     <operator>/api/events/<event>/frames?start=&end=     entries with their bodies; needs the token
 
 Everything that is answered is taken for hostile: bounded in bytes and time, without redirects, and
@@ -75,6 +76,13 @@ class Source:
         status, data = await self._ask("GET", f"{self.url}/checkpoint", note.NOTE_BYTES_MAX)
         if status != 200:
             raise AwayError(f"{self.url}/checkpoint: answered with status {status}")
+        return data
+
+    async def paper(self, name: str, bytes_max: int) -> bytes:
+        """Return a file that lies beside the log."""
+        status, data = await self._ask("GET", f"{self.url}/{name}", bytes_max)
+        if status != 200:
+            raise AwayError(f"{self.url}/{name}: answered with status {status}")
         return data
 
     async def entries(self, start: int, size: int) -> list[bytes]:

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from streamcount.core.claim import ClaimEntry
 from streamcount.core.entries import decode
-from streamcount.notary import reading
+from streamcount.core.papers import TRUST
+from streamcount.core.sheet import NAME
+from streamcount.notary import papers, reading
 from streamcount.notary.disk import Disk
 from streamcount.notary.reading import ArchiveError, ArchiveReader
 
@@ -81,6 +83,9 @@ def _copy(folder: Path, to: Path) -> BackedUp:
     final = last is not None and isinstance(decode(last.entry), ClaimEntry)
     for name in (reading.SIGNING_KEY, reading.PSEUDONYM_KEY):
         disk.make(to / name, (folder / name).read_bytes())
+    # As they are: a copy of what is damaged is better than none, and exporting says so.
+    beside = [path for path in [folder / NAME, *(folder / TRUST).glob("*.pem")] if path.is_file()]
+    papers.put(to, {str(path.relative_to(folder)): path.read_bytes() for path in beside}, disk)
     if not final:
         disk.make(to / reading.COPIED, b"Take it with: streamcount adopt\n")
     disk.make(to / reading.SEGMENT, b"")
