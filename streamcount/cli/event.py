@@ -18,6 +18,7 @@ from streamcount.cli.agreeing import (
     second_of,
     trust_of,
 )
+from streamcount.cli.sheet import event_sheet
 from streamcount.cli.show import event_panel, events_table, instant
 from streamcount.cli.terminal import DataOption, JsonOption, fail, load_settings, out, run
 from streamcount.config import Settings
@@ -170,6 +171,9 @@ def _streams(names: list[str], videos: list[str]) -> list[dict[str, Any]]:
         )
         stream["platform"] = {"name": "youtube", "video": found[1] if found else given}
     return streams
+
+
+event_app.command("sheet")(event_sheet)
 
 
 @event_app.command("list")

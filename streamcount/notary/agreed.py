@@ -83,6 +83,7 @@ class _Told:
     def _about(self) -> Iterator[Block]:
         event, say = self._event, self.say
         yield Row(say("sheet_label_title"), self._both(event.title))
+        yield Row(say("sheet_label_id"), self._ltr(event.id))
         yield Row(say("sheet_label_organiser"), self._both(event.organiser) or BLANK)
         yield Row(say("sheet_label_kind"), say(f"kind_{event.kind}"))
         yield Row(say("sheet_label_start"), self._when(event.planned_start))
