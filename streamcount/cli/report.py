@@ -222,7 +222,7 @@ def _platform(plain: dict[str, Any], lines: Labelled) -> None:
     lines.more(say("verify_platform_samples", n=figure("samples"), **samples))
 
 
-def _levels(plain: dict[str, Any], lines: _Labelled) -> None:
+def _levels(plain: dict[str, Any], lines: Labelled) -> None:
     """Say the levels, whose word each rests on, and how late witnesses and authorities were."""
     words, comma = lines.words, lines.words.say("verify_comma")
     names = {
