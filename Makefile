@@ -49,8 +49,8 @@ soak: $(VENV)/dev.stamp ## MINUTES=20 of viewers and seeded random faults: nothi
 sim: $(VENV)/dev.stamp ## SEEDS=10000 histories in virtual time, with faults, recounted; SEED=123 tells one
 	@$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0))
 
-interop: $(VENV)/dev.stamp ## verifiers that we did not write read what we write, true and spoilt: a table; TOOL=xmod, JSON=file
-	@$(BIN)/python -m tests.interop $(foreach tool,$(TOOL),--tool $(tool)) $(if $(JSON),--json $(JSON))
+interop: $(VENV)/dev.stamp ## verifiers that we did not write read what we write, true and spoilt: a table; TOOL=xmod, JSON=file, DOCS=1
+	@$(BIN)/python -m tests.interop $(foreach tool,$(TOOL),--tool $(tool)) $(if $(JSON),--json $(JSON)) $(if $(DOCS),--docs)
 
 bench: $(VENV)/dev.stamp ## CPU and memory of our worker, a naive one and a bare C loop; the store's scripts beside ZADD; verifying large packs
 	@$(BIN)/python -m loadtests.bench $(BENCH)

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.interop import served, table, tools
+from tests.interop import page, served, table, tools
 from tests.interop.bench import Bench
 
 _SHOWN_MAX = 20
@@ -26,6 +26,7 @@ def main():
     parser.add_argument("--tool", action="append", help="only this tool, by its module's name")
     parser.add_argument("--json", type=Path, help="write the run to this file, too")
     parser.add_argument("--short", action="store_true", help="small logs only")
+    parser.add_argument("--docs", action="store_true", help="write the table into docs/interop.md")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         bench = Bench(folder, short=given.short)
@@ -40,6 +41,8 @@ def main():
     print(table.plain_text(rows))
     if given.json:
         given.json.write_text(json.dumps([row.plain() for row in rows], indent=1) + "\n", "utf-8")
+    if given.docs:
+        page.write(rows)
     wrong = [(row, one) for row in rows for one in row.wrong]
     for row, one in wrong[:_SHOWN_MAX]:
         said = "accepted" if one.said else "rejected"

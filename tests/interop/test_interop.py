@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 
 import pytest
 
-from tests.interop import table, tools
+from tests.interop import page, table, tools
 from tests.interop.bench import Bench
 
 NEEDS = {
@@ -39,3 +40,11 @@ def test_a_tool_that_cannot_be_had_is_a_row_that_says_so(monkeypatch, bench):
     assert "no openssl" in row.absent
     assert "not here" in table.plain_text([row])
     assert row.plain()["not_here"] == row.absent
+
+
+def test_the_page_has_a_row_for_every_tool_and_a_reason_for_every_difference():
+    text = page.PAGE.read_text("utf-8")
+    run = text.split(page.BEGIN)[1].split(page.END)[0]
+    for name in tools.NAMES:
+        assert f"| {importlib.import_module(f'tests.interop.{name}').NAME} |" in run
+    assert ", 0 of them judged wrongly." in run

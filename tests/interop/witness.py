@@ -56,18 +56,23 @@ class Witness:
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            [*self._command, "serve"], cwd=self._folder, stderr=subprocess.DEVNULL
+            [*self._command, "serve"],
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
-        until = time.monotonic() + _PATIENCE_S
-        while self.asked("GET", "/healthz")[0] != 200:
-            if time.monotonic() > until or self.process.poll() is not None:
-                self.__exit__()
-                raise NotHereError("it did not answer")
-            time.sleep(0.05)
-        words = " ".join(self._do("status").split()).split(" ")
-        self.key = next(
-            cosignature.parse_witness(w) for w in words if w.startswith("witness.invalid/aics+")
-        )
+        try:
+            until = time.monotonic() + _PATIENCE_S
+            while self.asked("GET", "/healthz")[0] != 200:
+                if time.monotonic() > until or self.process.poll() is not None:
+                    raise NotHereError("it did not answer")
+                time.sleep(0.05)
+            words = self._do("status").split()
+            key = next(word for word in words if word.startswith("witness.invalid/aics+"))
+            self.key = note.parse_witness(key)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
