@@ -17,7 +17,7 @@ class Bench:
         self.patience_s = 120 if short else 900
         sizes = making.SHORT_SIZES if short else making.SIZES
         self.logs = {size: making.make_log(self.folder / "logs", size) for size in sizes}
-        self.event = making.make_event(self.folder)
+        self.event = making.make_event(self.folder, ticks=300 if short else 600)
         # (what, address, key, right) of logs that are served while the tools run.
         self.served = []
         self._cases = None

@@ -10,11 +10,11 @@ import shutil
 
 import pytest
 
-from tests.interop import page, table, tools
+from tests.interop import page, table, tools, xmod
 from tests.interop.bench import Bench
 
 NEEDS = {
-    "xmod": pytest.mark.skipif(shutil.which("go") is None, reason="needs go (Debian: golang-go)"),
+    "xmod": pytest.mark.skipif(xmod.go_here() is None, reason="needs go (Debian: golang-go)"),
     "openssl": pytest.mark.skipif(
         shutil.which("openssl") is None, reason="needs openssl (Debian: openssl)"
     ),

@@ -22,10 +22,14 @@ NAME = "Go x/mod sumdb note, tlog"
 _MODULE = "module {name}\n\ngo {version}\n"
 
 
+def go_here():
+    """Return the Go on PATH or in its usual place, or None."""
+    return shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
+
+
 def find_go():
-    """Return a Go: the one on PATH or in its usual place, else the one that the package index has."""
-    found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
-    if found:
+    """Return a Go: the one that is here, else the one that the package index has."""
+    if found := go_here():
         return Path(found)
     python = environment("interop-go")
     listed = run(

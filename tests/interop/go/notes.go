@@ -44,15 +44,15 @@ func readKey(asked question, _ *answer) error {
 
 // readPath reads a path of C2SP tlog-tiles, which x/mod writes with the height of a tile in it.
 func readPath(asked question, told *answer) error {
-	rest, ok := strings.CutPrefix(asked.Path, "tile/")
-	if !ok {
+	if !strings.HasPrefix(asked.Path, "tile/") {
 		return errors.New("not below tile/")
 	}
+	rest := strings.TrimPrefix(asked.Path, "tile/")
 	if strings.HasPrefix(rest, "data/") {
 		return errors.New("data/ is x/mod's own name for what C2SP calls entries/")
 	}
-	if number, ok := strings.CutPrefix(rest, "entries/"); ok {
-		rest = "data/" + number
+	if strings.HasPrefix(rest, "entries/") {
+		rest = "data/" + strings.TrimPrefix(rest, "entries/")
 	}
 	tile, err := tlog.ParseTilePath("tile/8/" + rest)
 	told.Level, told.Number, told.Width = tile.L, tile.N, tile.W

@@ -96,14 +96,17 @@ func checkLog(asked question, told *answer) error {
 func checkEntries(at files, tree tlog.Tree, reader tlog.HashReader) ([]tlog.Hash, error) {
 	var leaves []tlog.Hash
 	for start := int64(0); start < tree.N; start += width {
-		count := min(tree.N-start, width)
+		count := tree.N - start
+		if count > width {
+			count = width
+		}
 		bundle := path(tlog.Tile{H: height, L: -1, N: start / width, W: int(count)})
 		data, err := at.read(bundle)
 		if err != nil {
 			return nil, err
 		}
 		var indexes []int64
-		for i := range count {
+		for i := int64(0); i < count; i++ {
 			if len(data) < 2 || len(data) < 2+int(binary.BigEndian.Uint16(data)) {
 				return nil, fmt.Errorf("%s: ends early", bundle)
 			}
@@ -131,7 +134,7 @@ func checkEntries(at files, tree tlog.Tree, reader tlog.HashReader) ([]tlog.Hash
 // checkProofs proves entries to be in the tree, and earlier trees to be what it began as.
 func checkProofs(tree tlog.Tree, leaves []tlog.Hash, reader tlog.HashReader) (int, error) {
 	proofs := 0
-	step := max(1, 2*tree.N/proofsMax)
+	step := 1 + 2*tree.N/proofsMax
 	for n := int64(0); n < tree.N; n++ {
 		if n%step != 0 && n%width > 0 && n%width < width-1 && n != tree.N-1 {
 			continue
