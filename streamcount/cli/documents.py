@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from streamcount.cli.evidence import key_text
+from streamcount.cli.evidence import key_text, read_kept
 from streamcount.cli.report import chosen, phases, report
 from streamcount.cli.show import bar_of_phases
 from streamcount.cli.terminal import err, fail, load_settings, out, shown
@@ -45,6 +45,12 @@ def report_command(
         str | None,
         typer.Option(help="The log's key as agreed beforehand, or a file that holds it."),
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="The file sheet.txt as it was kept when it was signed.")
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="A checkpoint kept during the event; may be repeated.")
+    ] = None,
     lang: Annotated[Languages, typer.Option(help="Languages of the documents.")] = Languages.BOTH,
     digits: Annotated[
         Digits, typer.Option(help="Digits of the Arabic documents.")
@@ -56,9 +62,14 @@ def report_command(
     """
     words = chosen(None)
     given = key_text(key, words)
+    agreed = None if sheet is None else read_kept(sheet, words)
+    kept = [read_kept(path, words) for path in checkpoint or []]
     limits = load_settings(PackLimits)
     with bar_of_phases(err) as progress:
-        findings = verify(pack, key=given, limits=limits, progress=phases(progress, words))
+        tell = phases(progress, words)
+        findings = verify(
+            pack, key=given, sheet=agreed, checkpoints=kept, limits=limits, progress=tell
+        )
     if findings.fault is not None:
         for line in report(findings, words):
             out.print(line, soft_wrap=True)
@@ -71,7 +82,7 @@ def report_command(
     except (FaultError, NoReportError, OSError) as error:
         fail(error)
     out.print(f"written to {shown(output)}: {', '.join(files)}", soft_wrap=True)
-    if given is None:
+    if not findings.key_from_outside:
         err.print(
             "claim.pdf says that the key was taken from the pack itself; give the agreed one with --key"
         )

@@ -106,11 +106,11 @@ def verify_command(  # noqa: PLR0913, PLR0917 (options)
     """
     words = chosen(lang)
     given = key_text(key, words)
-    agreed = None if sheet is None else _read(sheet, words)
-    kept = [_read(path, words) for path in checkpoint or []]
+    agreed = None if sheet is None else read_kept(sheet, words)
+    kept = [read_kept(path, words) for path in checkpoint or []]
     outside = Outside(
-        None if policy is None else _read(policy, words),
-        [_read(path, words) for path in root or []],
+        None if policy is None else read_kept(policy, words),
+        [read_kept(path, words) for path in root or []],
     )
     limits = load_settings(PackLimits)
     with bar_of_phases(err) as progress:
@@ -143,7 +143,7 @@ def key_text(key: str | None, words: Catalogue) -> str | None:
         fail(Text(said, style="bold red"), 2)
 
 
-def _read(path: Path, words: Catalogue) -> bytes:
+def read_kept(path: Path, words: Catalogue) -> bytes:
     """Return a file that was kept, or its beginning if it is longer than anything of ours."""
     try:
         with path.open("rb") as file:

@@ -164,7 +164,8 @@ def meaning(content: Content, figures: Figures) -> list[Block]:
     if proven and profile["presence_s"] > 1:
         presence = figures.number(profile["presence_s"])
         blocks.append(Paragraph(say("report_is_present", n=presence)))
-    blocks.append(Paragraph(say("report_is_not")))
+    if proven:
+        blocks.append(Paragraph(say("report_is_not")))
     told = content.claim["words"][language] if content.claim else ""
     if told.strip():
         blocks.append(Paragraph(say("report_told_words", words=figures.own(told))))
