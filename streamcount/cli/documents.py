@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -38,7 +39,7 @@ class Digits(StrEnum):
     WESTERN = "western"
 
 
-def report_command(
+def report_command(  # noqa: PLR0913, PLR0917 (options)
     pack: Annotated[Path, typer.Argument(help="The pack, a ZIP file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the documents.")],
     key: Annotated[
@@ -50,6 +51,16 @@ def report_command(
     ] = None,
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A checkpoint kept during the event; may be repeated.")
+    ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            help="Your certificate with its key (PKCS #12), to sign claim.pdf with; asks for "
+            "--passphrase-file, or the environment's STREAMCOUNT_PASSPHRASE."
+        ),
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None, typer.Option(help="A file that holds the certificate's passphrase.")
     ] = None,
     lang: Annotated[Languages, typer.Option(help="Languages of the documents.")] = Languages.BOTH,
     digits: Annotated[
@@ -74,9 +85,12 @@ def report_command(
         for line in report(findings, words):
             out.print(line, soft_wrap=True)
         fail("there is no report of a pack that does not hold", findings.exit_code)
+    signer = None if sign is None else _signer(sign, passphrase_file)
     languages = ["ar", "en"] if lang is Languages.BOTH else [lang.value]
     try:
         files = _made(pack, findings, limits, languages, arabic=digits is Digits.ARABIC)
+        if signer is not None:
+            files["claim.pdf"] = _signed(files["claim.pdf"], signer)
         for name, data in files.items():
             _write(output / name, data)
     except (FaultError, NoReportError, OSError) as error:
@@ -106,6 +120,28 @@ def _made(
         return dict(make(told, languages, arabic_digits=arabic, attached=attached))
     except TypesetError as error:
         fail(error)
+
+
+def _signer(certificate: Path, passphrase_file: Path | None) -> Any:
+    from streamcount.report.signing import SigningError, load_signer
+
+    try:
+        if passphrase_file is None:
+            passphrase = os.environ.get("STREAMCOUNT_PASSPHRASE", "").encode()
+        else:
+            passphrase = passphrase_file.read_bytes().rstrip(b"\r\n")
+        return load_signer(certificate.read_bytes(), passphrase)
+    except (OSError, SigningError) as error:
+        fail(f"--sign: {error}")
+
+
+def _signed(pdf: bytes, signer: Any) -> bytes:
+    from streamcount.report.signing import SigningError, sign
+
+    try:
+        return sign(pdf, signer)
+    except SigningError as error:
+        fail(f"--sign: {error}")
 
 
 def _tell_odd(odd: list[Odd]) -> None:
