@@ -46,8 +46,9 @@ def levels(content: Content, figures: Figures) -> list[Block]:
 def unproven(content: Content, figures: Figures) -> list[Block]:
     """Return what was not checked, and what no pack can show."""
     words, say = figures.words, figures.words.say
+    options = {"option_sheet": words.ltr("--sheet")}
     items = [
-        say(f"verify_unchecked_{code}", option=words.ltr(_OPTIONS.get(code, "")))
+        say(f"verify_unchecked_{code}", option=words.ltr(_OPTIONS.get(code, "")), **options)
         for code in content.unchecked
     ]
     return [Heading(say("report_head_unproven")), Bullets(tuple(items))]

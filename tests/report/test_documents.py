@@ -9,7 +9,8 @@ import pypdf
 import pytest
 
 from streamcount.core import canonical
-from streamcount.report.blocks import Blank, Hero
+from streamcount.evidence.findings import NOT_CHECKED, OF_PLATFORMS
+from streamcount.report.blocks import Blank, Bullets, Hero
 from streamcount.report.claim import claim_document
 from streamcount.report.content import content
 from streamcount.report.figures import Figures
@@ -75,6 +76,18 @@ def test_the_claim_has_its_number_and_its_instants_in_both_zones():
 def test_a_key_can_be_copied_from_the_page_without_what_is_not_in_it():
     text = text_of(pages(made("claim", "ar"), dated=OPENED))
     assert KEY in text.replace("\n", "")
+
+
+def test_whatever_verifying_leaves_unchecked_is_said_in_both_languages():
+    codes = [*NOT_CHECKED, *OF_PLATFORMS]
+    given = content(findings(unchecked=codes), entries(ticks=60))
+    for language in ("en", "ar"):
+        lists = [
+            block.items
+            for block in made("claim", language, given).blocks
+            if isinstance(block, Bullets)
+        ]
+        assert len(lists[0]) == len(codes)
 
 
 def test_every_page_of_what_is_no_attempt_says_so_in_both_languages():
