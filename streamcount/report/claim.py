@@ -286,6 +286,8 @@ def agreed(content: Content, figures: Figures) -> list[Block]:
         given = [
             figures.number(None) if at is None else figures.moment(at) for at in (since, until)
         ]
+        if since is until is None:
+            return given[0]
         return say("report_from_to", since=given[0], until=given[1])
 
     planned = between(definition["planned_start"], definition["planned_end"])
@@ -293,8 +295,8 @@ def agreed(content: Content, figures: Figures) -> list[Block]:
         (say("report_id"), figures.own(definition["id"])),
         (say("report_kind"), say(f"kind_{definition['kind']}")),
         (say("report_planned"), planned),
-        (say("report_window"), say("report_seconds", n=figures.number(definition["window"]))),
-        (say("report_interval"), say("report_seconds", n=figures.number(definition["interval"]))),
+        (say("report_window"), figures.seconds(definition["window"])),
+        (say("report_interval"), figures.seconds(definition["interval"])),
         *((say(f"report_policy_{name}"), answer(name)) for name in _POLICY),
         (say("report_origins"), origins(policy["origins"], figures)),
     ]
@@ -340,7 +342,7 @@ def profile(content: Content, figures: Figures) -> list[Block]:
         (say("report_profile_streams"), f"{single} – {verdict(found['streams_ok'])}"),
         (
             say("report_profile_presence"),
-            say("report_seconds", n=figures.number(rules["presence_s"])),
+            figures.seconds(rules["presence_s"]),
         ),
     ]
     return [*blocks, Rows(tuple(rows)), Paragraph(say("report_profile_unendorsed"))]

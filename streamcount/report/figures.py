@@ -49,6 +49,10 @@ class Figures:
         hours, rest = divmod(seconds, 3600)
         return self._plain(f"{hours}:{rest // 60:02}:{rest % 60:02}")
 
+    def seconds(self, count: int) -> str:
+        """Return a number of seconds with its unit, which no line's end parts from it."""
+        return self.words.say("report_seconds", n=self.number(count)).replace(" ", "\u00a0")
+
     def moment(self, second: int) -> str:
         """Return a Unix second as date and time at the place."""
         at = self._at(second)

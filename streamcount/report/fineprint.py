@@ -22,11 +22,7 @@ def gaps(content: Content, figures: Figures) -> list[Block]:
     blocks: list[Block] = [Heading(say("report_head_gaps"))]
     if not any(ticks for _, ticks in found):
         return [*blocks, Paragraph(say("report_gaps_none"))]
-    rows = [
-        (say(f"verify_gap_{kind}"), say("report_seconds", n=figures.number(ticks)))
-        for kind, ticks in found
-        if ticks
-    ]
+    rows = [(say(f"verify_gap_{kind}"), figures.seconds(ticks)) for kind, ticks in found if ticks]
     return [*blocks, Rows(tuple(rows))]
 
 

@@ -85,7 +85,7 @@ def _row(one: Told, figures: Figures) -> tuple[str, str, str]:
     match entry["type"]:
         case "gap":
             what = say(f"verify_gap_{entry['kind']}")
-            length = say("report_seconds", n=figures.number(entry["last"] - entry["first"] + 1))
+            length = figures.seconds(entry["last"] - entry["first"] + 1)
             return when, f"{what} – {length}", _two(entry["reason"], where, figures)
         case "exclude":
             n = figures.number(len(entry["pseudonyms"]))
