@@ -200,7 +200,14 @@ def counted(content: Content, figures: Figures) -> list[Block]:
         rows.insert(3, row(label, *(figures.number(one["qualified"]) for one in both)))
     head = (say("report_head_figures"), say("report_gross"), say("report_net"))
     chosen = say(f"report_count_{content.definition['rule_profile']['count']}")
-    return [Heading(head[0]), Table(("", *head[1:]), tuple(rows), 1), Paragraph(chosen)]
+    blocks: list[Block] = [
+        Heading(head[0]),
+        Table(("", *head[1:]), tuple(rows), 1),
+        Paragraph(chosen),
+    ]
+    if claim["gross"] != claim["net"]:
+        blocks.append(Paragraph(say("report_curve_logged")))
+    return blocks
 
 
 def platform(content: Content, figures: Figures) -> list[Block]:
