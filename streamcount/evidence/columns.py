@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,6 +46,8 @@ SCHEMAS: Final = {
 # Columns that are worth a dictionary; viewers ascend within a tick, so their differences are small.
 _REPEATED: Final = {"tick", "stream", "kind", "reason", "epoch"}
 _ENCODINGS: Final = {"viewer": "DELTA_BINARY_PACKED"}
+# So many pieces make a row group however few their rows are: each weighs something, and texts may be long.
+_PIECES_MAX: Final = 1024
 
 Columns = Mapping[str, npt.NDArray[Any] | list[Any]]
 
@@ -57,6 +58,7 @@ class Tables:
     def __init__(self, folder: Path, limits: ParquetLimits) -> None:
         self._rows_max = limits.row_group_rows_max
         self._waiting: dict[str, list[Any]] = {name: [] for name in SCHEMAS}
+        self._rows = dict.fromkeys(SCHEMAS, 0)
         self._files: dict[str, Any] = {}
         self._open = ExitStack()
         for name, columns in SCHEMAS.items():
@@ -76,13 +78,11 @@ class Tables:
         """Add rows to a table, given as columns of one length."""
         schema = self._files[name].schema
         arrays = [pa.array(columns[field.name], field.type) for field in schema]
-        self._waiting[name].append(pa.table(arrays, schema=schema))
-        if sum(map(len, self._waiting[name])) >= self._rows_max:
+        waiting = self._waiting[name]
+        waiting.append(pa.table(arrays, schema=schema))
+        self._rows[name] += len(arrays[0])
+        if self._rows[name] >= self._rows_max or len(waiting) >= _PIECES_MAX:
             self._write(name)
-
-    def repeat(self, value: int, times: int) -> npt.NDArray[np.int64]:
-        """Return a column of one value."""
-        return np.full(times, value, np.int64)
 
     def close(self, *, whole: bool) -> None:
         """Write what is waiting, if the tables are whole, and close the files."""
@@ -94,4 +94,4 @@ class Tables:
         if self._waiting[name]:
             table = pa.concat_tables(self._waiting[name])
             self._files[name].write_table(table, row_group_size=self._rows_max)
-            self._waiting[name] = []
+            self._waiting[name], self._rows[name] = [], 0

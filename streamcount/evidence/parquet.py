@@ -190,11 +190,11 @@ class _Log:
         self._streams[body.moves["index"].astype(np.int64)] = body.moves["stream"]
         tables = self._tables
         if len(present := positions(body.presence)):
-            tick = tables.repeat(entry.tick, len(present))
+            tick = np.full(len(present), entry.tick)
             stream = self._streams[present]
             tables.add("presence", {"tick": tick, "viewer": present, "stream": stream})
         if len(broke := positions(body.breaks)):
-            tables.add("breaks", {"tick": tables.repeat(entry.tick, len(broke)), "viewer": broke})
+            tables.add("breaks", {"tick": np.full(len(broke), entry.tick), "viewer": broke})
         self._open.append(entry)
         if len(self._open) > event.window:
             settled = self._open.popleft()
@@ -220,7 +220,7 @@ class _Log:
             "viewer": np.arange(start, entry.viewers),
             "pseudonym": [text[at : at + width] for at in range(0, len(text), width)],
             "stream": stream.astype(np.uint16),
-            "tick": self._tables.repeat(entry.tick, entry.new),
+            "tick": np.full(entry.new, entry.tick),
         }
         self._tables.add("viewers", columns)
 
