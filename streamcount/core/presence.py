@@ -14,8 +14,8 @@ over bitmaps. Its theory of operation:
 
 Of all pairs (t1, t2) that prove a viewer, consecutive presences suffice: a longer pair is the union
 of the consecutive pairs inside it, and those are shorter and see fewer breaks. So each viewer needs
-two numbers: `seen`, the tick of the latest presence, and `proof`, the same but forgotten when a
-break comes. A heartbeat in tick t of a viewer whose proof is a >= t - W proves them for a .. t-1.
+two things: `seen`, the tick of the latest presence, and whether a break came after it; if not, that is
+their `proof`. A heartbeat in tick t of a viewer whose proof is a >= t - W proves them for a .. t-1.
 Those additions are gathered for the whole tick with one bincount and one running sum. As no pair
 that ends after t reaches back beyond t - W + 1, proven(t - W) is final once tick t has been counted.
 
@@ -44,6 +44,8 @@ Pairs = Callable[[Indices, npt.NDArray[np.int32]], None]
 
 # Earlier than any tick an event can have, and far enough from the limits of int32 to subtract from.
 NEVER = -(2**30)
+# What is added to a tick, which is below 2^28, to say that it is no proof any more.
+BROKEN = -(2**29)
 
 
 # --- The definition, read literally (the oracle) --------------------------------------------------
@@ -148,7 +150,7 @@ class Counted:
 
 
 class RunningCount:
-    """Counts tick after tick. State: ten bytes a viewer, and W numbers a stream."""
+    """Counts tick after tick. State: six bytes a viewer, and W numbers a stream."""
 
     def __init__(
         self, *, window: int, streams: int, first: int, pairs: Pairs | None = None
@@ -162,8 +164,8 @@ class RunningCount:
         self._first = first
         self._pairs = pairs
         # Ticks are held relative to the first one, so that 32 bits are enough.
-        self._seen = np.full(0, NEVER, np.int32)
-        self._proof = np.full(0, NEVER, np.int32)
+        # Of each viewer the tick of the latest presence; BROKEN less when a break came after it.
+        self._latest = np.full(0, NEVER, np.int32)
         self._stream = np.zeros(0, np.uint16)
         self._drawers = np.zeros((window, streams), np.int64)
         # Proven counts of the ticks t-W .. t-1 while t is counted, oldest first; not final yet.
@@ -184,7 +186,8 @@ class RunningCount:
             last[index] = order
             index, stream = index[last[index] == order], stream[last[index] == order]
         # A viewer in a drawer takes its place there along to the other stream.
-        seen = self._seen[index]
+        seen = self._latest[index]
+        seen = np.where((seen < 0) & (seen >= BROKEN), seen - BROKEN, seen)
         inside = seen > self.next - 1 - self._first - self.window
         drawer = seen[inside] % self.window
         np.subtract.at(self._drawers, (drawer, self._stream[index[inside]]), 1)
@@ -207,30 +210,38 @@ class RunningCount:
         broke = positions(breaking)
         self._grow(8 * max(len(presence), len(breaks)))
 
-        # live: the oldest drawer leaves the window, its place becomes the newest. Who is in no drawer is
-        # counted in a row 0 that is dropped: cheaper than picking out who is in one.
+        # proven: every presence with a proof in reach covers the ticks from that proof to here.
+        latest = self._latest[present]
+        near = latest >= tick - window
+        since = latest[near]
+        if self._pairs is not None:
+            self._pairs(present[near], since)
+        # live: the oldest drawer leaves the window, its place becomes the newest. Most of those who take
+        # their place in that are among those with a proof; where that is a window ago, they had none left.
         newest, streams = tick % window, self._drawers.shape[1]
         self._drawers[newest] = 0
-        stream = self._stream[present].astype(np.int64)
-        row = np.maximum(self._seen[present], tick - window) - (tick - window)
-        left = np.bincount(row * streams + stream, minlength=(window + 1) * streams)
-        rows = np.arange(tick + 1 - window, tick + 1) % window
-        self._drawers[rows] -= left.reshape(-1, streams)[1:]
-        self._drawers[newest] += np.bincount(stream, minlength=streams)
-        self._seen[present] = tick
+        place = since - (tick - window)
+        if streams == 1:
+            moved = np.bincount(place, minlength=window).reshape(-1, 1)
+            self._drawers[newest] += len(present)
+        else:
+            stream = self._stream[present].astype(np.int64)
+            place = place * streams + stream[near]
+            moved = np.bincount(place, minlength=window * streams).reshape(-1, streams)
+            self._drawers[newest] += np.bincount(stream, minlength=streams)
+        rows = np.arange(tick + 1 - window, tick) % window
+        self._drawers[rows] -= moved[1:]
+        broken = present[(latest < 0) & (latest > BROKEN + tick - window)]
+        seen = self._latest[broken] - BROKEN
+        np.subtract.at(self._drawers, (seen % window, self._stream[broken]), 1)
 
-        # proven: every presence with a proof in reach covers the ticks from that proof to here.
-        proof = self._proof[present]
-        row = np.maximum(proof, tick - window - 1) - (tick - window - 1)
-        if self._pairs is not None:
-            near = row > 0
-            self._pairs(present[near], proof[near])
-        self._open += np.cumsum(np.bincount(row, minlength=window + 1)[1:])
+        self._open += np.cumsum(moved.sum(axis=1))
         final = int(self._open[0])
         self._open[:-1] = self._open[1:]
         self._open[-1] = 0
-        self._proof[present] = tick
-        self._proof[broke] = NEVER
+        self._latest[present] = tick
+        latest = self._latest[broke]
+        self._latest[broke] = np.where(latest >= 0, latest + BROKEN, latest)
 
         self.next += 1
         live = self._drawers.sum(axis=0)
@@ -245,10 +256,9 @@ class RunningCount:
 
     def _grow(self, viewers: int) -> None:
         """Make room for this many viewers, doubling so that growth stays linear."""
-        have = len(self._seen)
+        have = len(self._latest)
         if viewers <= have:
             return
         more = max(viewers, 2 * have, 1024) - have
-        self._seen = np.concatenate([self._seen, np.full(more, NEVER, np.int32)])
-        self._proof = np.concatenate([self._proof, np.full(more, NEVER, np.int32)])
+        self._latest = np.concatenate([self._latest, np.full(more, NEVER, np.int32)])
         self._stream = np.concatenate([self._stream, np.zeros(more, np.uint16)])

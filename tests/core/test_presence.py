@@ -136,3 +136,16 @@ def test_positions_and_bitmap_are_inverse_and_in_setbit_order(bits):
 def test_bit_beyond_the_bitmap_is_refused():
     with pytest.raises(IndexError):
         p.bitmap_of(np.array([16]), 9)
+
+
+def test_who_broke_is_live_for_a_window_and_moves_with_their_stream():
+    """A break forgets the proof and nothing else: not the drawer, nor where a move takes it."""
+    count = p.RunningCount(window=3, streams=2, first=0)
+    none = np.zeros(1, np.uint8)
+    one = p.bitmap_of(np.array([0]), 8)
+    assert count.count(one, none).live_streams == (1, 0)
+    assert count.count(none, one).live_streams == (1, 0)
+    assert count.count(none, one).live_streams == (1, 0)  # a second break changes nothing
+    count.assign(np.array([0]), np.array([1], np.uint16))
+    assert count.count(one, none).live_streams == (0, 1)
+    assert [count.count(none, none).proven for _ in range(4)] == [0, 0, 0, 0]

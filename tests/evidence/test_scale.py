@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import zlib
 
 import numpy as np
 import pytest
 
 from streamcount.core import body as bodies
-from streamcount.core import entries, segment
+from streamcount.core import entries, segment, values
 from streamcount.core.body import MOVE, REGISTRATION, Body
 from streamcount.core.entries import TickEntry
 from streamcount.core.presence import bitmap_of, positions
@@ -37,7 +36,7 @@ def test_pseudonyms_with_one_half_in_common_are_two_viewers(tmp_path, same, wron
     body = bytearray(segment.inflate(forger.stored[number], entry.body_bytes))
     body[18 : 18 + same] = body[:same]
     forger.stored[number] = segment.deflate(bytes(body))
-    forger.change(number, body_root=base64.b64encode(block_root(bytes(body), 64)).decode())
+    forger.change(number, body_root=values.plain(block_root(bytes(body), 64)))
     assert made.verify(forger.write(tmp_path)).wrong == wrong
 
 
