@@ -124,7 +124,12 @@ def _take_over(  # noqa: PLR0913, PLR0917 (one step of one act)
     out: BinaryIO,
 ) -> Audit:
     """Count the copy again, entry by entry, and write what was counted."""
-    bounds = Bounds(limits.viewers_max, limits.ticks_max, limits.body_bytes_max)
+    bounds = Bounds(
+        limits.viewers_max,
+        limits.ticks_max,
+        limits.body_bytes_max,
+        limits.window_present_max,
+    )
     means = Means(LogTree(BLOCK_BYTES), note.parse_witness)
     audit = Audit(signer.name, signer.verifier.vkey(), bounds, means)
     tree, root_then = Frontier(), Frontier().root()

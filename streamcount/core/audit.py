@@ -8,6 +8,7 @@ in that one pass; only where viewers were excluded are the bodies gone through a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,11 +44,16 @@ class BeyondBoundsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a log from a stranger may cost: viewers, ticks, and bytes of one tick's body, inflated."""
+    """What a log from a stranger may cost: viewers, ticks, and bytes of one tick's body, inflated.
+
+    `window_present_max`: viewers present, added up over the ticks of one window. So many pairs of presences
+    are held where a rule asks how long each viewer was there.
+    """
 
     viewers_max: int
     ticks_max: int
     body_bytes_max: int
+    window_present_max: int
 
 
 class Tree(Protocol):
@@ -87,6 +93,9 @@ class Audit:
         self._tree = means.tree
         # The figures, counted along for as long as nobody is excluded.
         self._figures: FigureCount | None = None
+        # How many were present in each of the latest ticks, where that many pairs are held.
+        self._present: deque[int] = deque()
+        self._window_present = 0
         # Claims whose figures wait for another pass: their numbers, and how many exclusions they know.
         self._open: list[tuple[int, ClaimEntry, int]] = []
 
@@ -183,6 +192,7 @@ class Audit:
                 self._check_bounds(entry)
                 if stored is not None:
                     self._count(entry, stored)
+                    self._check_window(entry)
             case ClaimEntry():
                 self._claim(entry)
 
@@ -234,6 +244,19 @@ class Audit:
         if entry.viewers > bounds.viewers_max or entry.tick - first > bounds.ticks_max:
             raise BeyondBoundsError(
                 f"tick {entry.tick}: more viewers or ticks than this program is set to read"
+            )
+
+    def _check_window(self, entry: TickEntry) -> None:
+        event = self.course.event
+        if event is None or event.event.rule_profile.presence_s <= 1:
+            return
+        self._present.append(entry.present)
+        self._window_present += entry.present
+        if len(self._present) > event.event.window:
+            self._window_present -= self._present.popleft()
+        if self._window_present > self._bounds.window_present_max:
+            raise BeyondBoundsError(
+                f"tick {entry.tick}: more heartbeats in one window than this program is set to hold"
             )
 
     def _decode(self, entry: TickEntry, stored: bytes, streams: int) -> bodies.Body:

@@ -25,7 +25,12 @@ class Counting:
 
     def __init__(self, findings: Findings, limits: PackLimits, verifier: note.Verifier) -> None:
         self._findings = findings
-        bounds = Bounds(limits.viewers_max, limits.ticks_max, limits.body_bytes_max)
+        bounds = Bounds(
+            limits.viewers_max,
+            limits.ticks_max,
+            limits.body_bytes_max,
+            limits.window_present_max,
+        )
         means = Means(LogTree(BLOCK_BYTES), note.parse_witness)
         self._audit = Audit(verifier.name, verifier.vkey(), bounds, means)
         findings.course = self._audit.course

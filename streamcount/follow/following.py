@@ -117,7 +117,12 @@ class Follower:
             )
         self._verifier = verifier
         limits = PackLimits()
-        bounds = Bounds(limits.viewers_max, limits.ticks_max, limits.body_bytes_max)
+        bounds = Bounds(
+            limits.viewers_max,
+            limits.ticks_max,
+            limits.body_bytes_max,
+            limits.window_present_max,
+        )
         self._bounds = bounds
         means = Means(LogTree(BLOCK_BYTES), note.parse_witness)
         self._audit = Audit(verifier.name, verifier.vkey(), bounds, means)

@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
+from streamcount.config import PackLimits
 from streamcount.core import body as bodies
 from streamcount.core import entries, segment, values
 from streamcount.core.body import MOVE, REGISTRATION, Body
@@ -64,3 +65,26 @@ def test_a_stored_bitmap_is_about_as_short_as_a_search_for_matches_makes_it(dens
     if density == 0.1:
         # 0.586 is what chance leaves: no code has less on average.
         assert len(segment.deflate(bitmap)) < 0.62 * 200_000 * density
+
+
+def test_pairs_are_held_up_to_a_bound_and_only_where_a_rule_asks_for_them(tmp_path):
+    """Else a small pack could ask for more memory than there is: all viewers, in every tick of 600."""
+    most = 40
+    limits = PackLimits(window_present_max=most)
+    profile = {
+        "id": "stays",
+        "duration_s": 0,
+        "presence_s": 5,
+        "single_stream": False,
+        "count": "net",
+    }
+    for name, change in (("asked", {"rule_profile": profile}), ("unasked", {})):
+        (tmp_path / name).mkdir()
+        made = make(tmp_path / name, seed=3, **change)
+        assert made.verify().wrong is None
+        report = made.verify(limits=limits)
+        if change:
+            assert report.exit_code == 2
+            assert "more heartbeats in one window" in report.wrong
+        else:
+            assert report.wrong is None
