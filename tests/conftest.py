@@ -48,10 +48,10 @@ def running_valkey():
         yield url
     finally:
         guardian.stdin.close()
-        guardian.wait(10)
+        guardian.wait(60)
 
 
-def wait_for_valkey(url, seconds=10):
+def wait_for_valkey(url, seconds=120):
     async def ping():
         client = server.connect(url, deadline_s=1)
         try:
@@ -85,7 +85,7 @@ def valkey2():
 @pytest.fixture
 async def store(valkey):
     """A client of an empty store."""
-    client = server.connect(valkey, deadline_s=5)
+    client = server.connect(valkey, deadline_s=60)
     await client.flushall()
     yield client
     await client.aclose()

@@ -8,12 +8,14 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.site import Site
+from tests.service import PATIENT_S
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
 # How long something takes is the machine's affair, not a test's.
-expect.set_options(timeout=45_000)
+PATIENT_MS = 1000 * PATIENT_S
+expect.set_options(timeout=PATIENT_MS)
 ARGUMENTS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -27,8 +29,26 @@ def browser():
         pytest.skip("no Chromium found: the browser tests need Debian's package chromium")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        patiently(running)
         yield running
         running.close()
+
+
+def patiently(running):
+    """Have a browser's pages wait as long as `expect` does; Playwright's own patience is 30 s."""
+    new_context, new_page = running.new_context, running.new_page
+
+    def patient_context(**options):
+        context = new_context(**options)
+        context.set_default_timeout(PATIENT_MS)
+        return context
+
+    def patient_page(**options):
+        page = new_page(**options)
+        page.context.set_default_timeout(PATIENT_MS)
+        return page
+
+    running.new_context, running.new_page = patient_context, patient_page
 
 
 @pytest.fixture

@@ -54,6 +54,12 @@ def viewer_of(page):
     return page.evaluate("localStorage.getItem('streamcount.viewer')")
 
 
+def until_broken(service, event):
+    """Wait until a break is in the evidence: what a page says last, when it goes away, comes when it comes."""
+    path = f"/api/events/{event}/timeline"
+    service.wait_for(lambda: any(service.api(path)["breaks"]))
+
+
 def tick_now():
     """Event time: no clock is set here, so it is that of this machine. What the service shows of it may be old."""
     return int(time.time())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-import time
 from pathlib import Path
+
+from tests.browser.frames import Frames
 
 DOCS = Path(__file__).parents[2] / "docs" / "players"
 COUNTER = "count.example.org"  # the server, in the examples
@@ -28,7 +28,7 @@ def python_example(name, service, event):
     return script.replace('event="lesson"', f'event="{event}"')
 
 
-class Shown:
+class Shown(Frames):
     """One example in a browser of its own: a viewer. What goes over its websockets is kept."""
 
     def __init__(
@@ -50,15 +50,11 @@ class Shown:
         path = f"{name}-{event}.html"
         origin.beside[path] = html.encode()
         origin.policies[path] = policy
-        # Messages, each with the number of its connection as "on".
-        self.sent, self.heard, self.complaints = [], [], []
         self.since = 0  # how many were sent before the last `do`
-        self.connections = 0
         self.browser = browser.new_context()
-        self.page = self.browser.new_page()
+        super().__init__(self.browser.new_page())
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._console)
-        self.page.on("websocket", self._websocket)
         if before:
             before(self.page)
         self.page.goto(f"{origin.url}/{path}")
@@ -66,12 +62,6 @@ class Shown:
     def _console(self, message):
         if message.type == "error":
             self.complaints.append(message.text)
-
-    def _websocket(self, socket):
-        self.connections += 1
-        on = {"on": self.connections}
-        socket.on("framesent", lambda frame: self.sent.append(json.loads(frame) | on))
-        socket.on("framereceived", lambda frame: self.heard.append(json.loads(frame) | on))
 
     def ask(self, script):
         return self.page.evaluate(script)
@@ -84,22 +74,16 @@ class Shown:
     @property
     def acked(self):
         """The heartbeats that were acknowledged, each with its tick."""
-        return self._acked(self.sent)
+        return self.acks()
 
     @property
     def acked_since(self):
         """Those of them that were sent since the last `do`."""
-        return self._acked(self.sent[self.since :])
-
-    def _acked(self, sent):
-        acks = [told for told in self.heard if told["type"] == "ack"]
-        ticks = {(told["on"], told["seq"]): told["tick"] for told in acks}
-        keys = [(said["on"], said.get("seq")) for said in sent]
-        return [(said, ticks[key]) for said, key in zip(sent, keys, strict=True) if key in ticks]
+        return self.acks(self.since)
 
     @property
     def beats(self):
-        return [said for said in self.sent if said["type"] == "heartbeat"]
+        return self.of("heartbeat")
 
     @property
     def source(self):
@@ -110,19 +94,9 @@ class Shown:
     def viewers(self):
         return {said["viewer"] for said in self.sent if said["type"] == "hello"}
 
-    def until(self, reached, seconds=90.0):
-        """Wait, while the page goes on, until something is so; returns it."""
-        end = time.monotonic() + seconds
-        while not (found := reached()):
-            assert time.monotonic() < end, (self.sent[-3:], self.heard[-3:], self.complaints)
-            self.page.wait_for_timeout(50)
-        return found
-
     def until_acked(self, more=1, **fields):
         """Wait for acknowledged heartbeats that say this, of those sent since the last `do`."""
-        self.until(
-            lambda: sum(fields.items() <= beat.items() for beat, _ in self.acked_since) >= more
-        )
+        self.until(lambda: len(self.acks(self.since, **fields)) >= more)
 
     def close(self):
         self.browser.close()

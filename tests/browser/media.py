@@ -63,7 +63,7 @@ def make(folder: Path) -> Path:
 
 def _ffmpeg(*arguments):
     command = ["ffmpeg", "-nostdin", "-v", "error", "-y", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ import pytest
 from streamcount import embed
 from tests.browser import youtube_stand_in
 from tests.browser.evidence import ACKED
+from tests.browser.frames import until
 from tests.browser.site import FILM
 from tests.service import serving
 
@@ -66,10 +66,7 @@ def shown(service, site, browser):
 
 def waits(page, condition):
     """Until something is true in the page, where eval() is forbidden."""
-    until = time.monotonic() + 45
-    while not page.evaluate(f"Boolean({condition})"):
-        assert time.monotonic() < until, page.said
-        page.wait_for_timeout(100)
+    until(page, lambda: page.evaluate(f"Boolean({condition})"), lambda: page.said)
 
 
 def refused(page):
@@ -102,8 +99,8 @@ def test_without_connect_src_the_page_says_that_there_is_no_connection(service, 
     del policy["connect-src"]
     page = shown(policy, "", FILM + "document.body.append(film());")
     waits(page, "streamcount.problem === 'no-connection'")
-    assert refused(page)
-    assert any(line.startswith("streamcount: no connection to ws://") for line in page.said)
+    until(page, lambda: refused(page))
+    until(page, lambda: any(said.startswith("streamcount: no connection to ws://") for said in page.said))  # fmt: skip
     assert not page.evaluate(ACKED)
 
 
@@ -112,7 +109,7 @@ def test_without_script_src_nothing_is_loaded_and_the_browser_says_so(service, s
     del policy["script-src"]
     page = shown(policy, "", FILM + "document.body.append(film());")
     waits(page, "document.readyState === 'complete'")
-    assert any("streamcount.js" in line for line in refused(page))
+    until(page, lambda: any("streamcount.js" in line for line in refused(page)))
     assert page.evaluate("window.streamcount") is None
 
 
@@ -124,5 +121,5 @@ def test_without_a_line_for_youtube_the_page_is_told(service, shown, directive, 
     policy[directive] = " ".join(s for s in policy[directive].split() if "youtube" not in s)
     page = shown({k: v for k, v in policy.items() if v}, TUBE)
     waits(page, f"streamcount.problem === '{problem}'")
-    assert refused(page)
+    until(page, lambda: refused(page))
     assert page.evaluate("streamcount.watching") is None

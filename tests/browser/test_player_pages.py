@@ -13,7 +13,7 @@ from tests.browser import media, youtube_stand_in
 from tests.browser.evidence import Evidence
 from tests.browser.examples import DOCS, Shown, example, python_example
 from tests.browser.installed import players
-from tests.service import serving
+from tests.service import PATIENT_S, serving
 
 # What each page plays: how the source that is reported ends.
 PLAYED = {
@@ -80,7 +80,7 @@ def watched(lesson, browser, tmp_path_factory):
         page.until_acked(state="paused", more=3)  # in the first one's second presence may win
     for page in shown.values():
         page.close()
-    said, _ = app.communicate(timeout=120)
+    said, _ = app.communicate(timeout=PATIENT_S)
     return shown, Evidence(service, "lesson", tmp_path_factory.mktemp("pack"), service.key), said
 
 
@@ -88,7 +88,12 @@ def watched(lesson, browser, tmp_path_factory):
 def test_every_example_is_counted_and_its_pause_is_a_break(watched):
     """One test, as pytest's workers would each show all pages again for a share of several."""
     shown, evidence, said = watched
-    assert (evidence.report["uniques"], evidence.report["peak"]) == (len(shown) + 1, len(shown))
+    assert evidence.report["uniques"] == len(shown) + 1
+    # All of them at the same instant; and whether the app was still there then is the machine's affair.
+    assert set.intersection(
+        *(evidence.proven(viewer) for page in shown.values() for viewer in page.viewers)
+    )
+    assert evidence.report["peak"] - len(shown) in {0, 1}
     for line in (
         "playing is in the evidence",
         "paused is in the evidence",
@@ -112,8 +117,10 @@ def what_is_wrong(name, page, evidence):
         yield f"acknowledged as paused {paused}, in the evidence {broke}"
     if not page.source.endswith(PLAYED[name]):
         yield f"source {page.source}"
-    behind = played[-1][0]["behind_live_s"]
-    if not (0 < behind < media.LIST_S + 1 if name in LIVE else behind is None):
+    # A player that gets no time to play falls behind for a while; but it says how far.
+    behind = [beat["behind_live_s"] for beat, _ in played]
+    near = [one for one in behind if one is not None and 0 < one < media.LIST_S + 1]
+    if not near if name in LIVE else behind[-1] is not None:
         yield f"behind live {behind}"
     if page.complaints:  # also of its own Content-Security-Policy
         yield f"complaints {page.complaints}"

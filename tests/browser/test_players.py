@@ -6,6 +6,7 @@ import pytest
 
 from tests.browser import youtube_stand_in
 from tests.browser.evidence import ACKED, Evidence, tick_now, viewer_of
+from tests.browser.frames import Frames
 from tests.browser.site import FILM
 from tests.service import serving
 
@@ -42,14 +43,7 @@ def press_play(page, which=0):
 
 
 def waits(page, condition):
-    page.wait_for_function(condition, timeout=60_000)
-
-
-def waits_for_answer(page, state):
-    """Until the server has answered a heartbeat that said this state; returns its tick."""
-    waits(page, f"{BEAT}.state === '{state}'")
-    waits(page, f"streamcount.watching.lastAck.seq >= {page.evaluate(BEAT)['seq']}")
-    return page.evaluate("streamcount.watching.lastAck.tick")
+    page.wait_for_function(condition)
 
 
 # --- A player that the page describes ---------------------------------------------------------------
@@ -65,19 +59,21 @@ DESCRIBED = """
 
 
 def test_a_described_player_is_counted_and_its_pause_breaks(service, page, show, tmp_path):
+    frames = Frames(page)
     key = service.create("described")
     service.open("described")
     show("described", after=DESCRIBED.replace("EVENT", "described"), data="data-player='#none'")
     waits(page, ACKED)
-    before = tick_now()
+    since = len(frames.sent)
     page.evaluate("mine.playing = false; mine.change()")
-    after = waits_for_answer(page, "paused")
+    paused = frames.until_ticks(2, since, state="paused")
     viewer = viewer_of(page)
     evidence = Evidence(service, "described", tmp_path, key)
     assert evidence.viewers == {evidence.name(viewer)}
     # In the second of the pause itself presence wins; the breaks are those of the seconds after it.
-    assert min(evidence.breaks(viewer)) >= before
-    assert max(evidence.presence(viewer)) <= after
+    assert paused - evidence.presence(viewer) <= evidence.breaks(viewer) != set()
+    assert frames.ticks(state="playing") <= evidence.presence(viewer)
+    assert min(evidence.breaks(viewer)) >= max(evidence.presence(viewer)) <= min(paused)
 
 
 def test_what_a_described_player_says_wrongly_is_made_harmless(page, show):
@@ -114,6 +110,7 @@ def test_a_media_elements_state_is_observed(page, show):
 
 
 def test_a_pasted_youtube_iframe_is_loaded_once_more_and_counted(service, page, show, tmp_path):
+    frames = Frames(page)
     key = service.create("pasted")
     service.open("pasted")
     steps = page.evaluate("history.length") + 1
@@ -130,14 +127,15 @@ def test_a_pasted_youtube_iframe_is_loaded_once_more_and_counted(service, page, 
     beat = page.evaluate(BEAT)
     assert page.evaluate("streamcount.watching.player.read().source").endswith("v=aqz-KE-bpKQ")
     waits(page, f"{BEAT}.position > {beat['position']}")
+    since = len(frames.sent)
     press_play(page)
-    paused = waits_for_answer(page, "paused")
+    paused = frames.until_ticks(2, since, state="paused")
     viewer = viewer_of(page)
     evidence = Evidence(service, "pasted", tmp_path, key)
     assert evidence.viewers == {evidence.name(viewer)}
     assert min(evidence.presence(viewer)) <= played
-    assert max(evidence.presence(viewer)) <= paused
-    assert max(evidence.breaks(viewer)) >= paused
+    assert max(evidence.presence(viewer)) <= min(paused)
+    assert max(evidence.breaks(viewer)) >= max(paused)
 
 
 @pytest.mark.parametrize(

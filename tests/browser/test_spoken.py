@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from tests.browser.frames import until
 from tests.schemas.published import CLIENT, SERVER, only_listed_keys, validator
 from tests.service import serving
 
@@ -20,7 +21,7 @@ def test_the_frames_of_a_page_are_valid_messages(tmp_path, page):
         service.create()
         service.open()
         page.goto(f"{service.public}/examples/watch.html?event=lesson")
-        page.wait_for_function("window.streamcount?.watching?.lastAck", timeout=60_000)
+        page.wait_for_function("window.streamcount?.watching?.lastAck")
         page.click("#toggle")
         until(page, lambda: any(message.get("state") == "paused" for message in said))
         page.evaluate("window.streamcount.watching.stop()")
@@ -32,10 +33,3 @@ def test_the_frames_of_a_page_are_valid_messages(tmp_path, page):
             schema.validate(message)
     assert {message["type"] for message in said} == {"hello", "heartbeat", "bye"}
     assert {message["type"] for message in heard} >= {"welcome", "ack"}
-
-
-def until(page, reached, most=300):
-    while not reached():
-        most -= 1
-        assert most, "did not happen in time"
-        page.wait_for_timeout(100)

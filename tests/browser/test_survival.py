@@ -11,8 +11,9 @@ import pytest
 
 from streamcount import embed
 from tests.browser import youtube_stand_in
-from tests.browser.conftest import ARGUMENTS, CHROMIUM
-from tests.browser.evidence import ACKED, Evidence, tick_now, viewer_of
+from tests.browser.conftest import ARGUMENTS, CHROMIUM, patiently
+from tests.browser.evidence import ACKED, Evidence, tick_now, until_broken, viewer_of
+from tests.browser.frames import until
 from tests.browser.site import FILM
 from tests.service import serving
 
@@ -53,7 +54,7 @@ def watched(service, site, page_cut_off):
 
 
 def waits(page, condition):
-    page.wait_for_function(condition, timeout=45_000)
+    page.wait_for_function(condition)
 
 
 def more_acks(page, how_many=4):
@@ -92,7 +93,7 @@ def test_heartbeats_of_a_youtube_player_go_on_while_timers_run_once_a_minute(ser
 
 
 def test_a_jump_of_the_machines_clock_changes_nothing(service, page_cut_off, watched, tmp_path):
-    key = watched("clock")
+    key = watched("clock", window=15)
     for hours in (2, -5):
         page_cut_off.evaluate(
             """(hours) => {
@@ -119,6 +120,9 @@ def test_who_pauses_while_offline_is_not_counted_through_the_pause(service, page
     key = watched("offline", window=15)
     page_cut_off.context.set_offline(True)
     waits(page_cut_off, "!streamcount.watching.connected")
+    # What was on its way is heard by then, and no presence is in the second of the pause.
+    lost = tick_now()
+    service.wait_for(lambda: tick_now() > lost + 2)
     page_cut_off.evaluate("document.querySelector('video').pause()")
     waits(page_cut_off, "streamcount.watching.lastBeat.state === 'paused'")
     paused = tick_now()
@@ -135,7 +139,7 @@ def test_who_pauses_while_offline_is_not_counted_through_the_pause(service, page
 
 
 def test_a_server_that_goes_away_asks_its_viewers_to_reconnect_and_loses_none(service, page_cut_off, watched, tmp_path):  # fmt: skip
-    key = watched("drained", window=15)
+    key = watched("drained", window=25)  # of which new workers may need a part to begin
     for name, pid in service.told["children"].items():
         if name.startswith("worker"):
             os.kill(pid, signal.SIGTERM)
@@ -211,8 +215,7 @@ def test_a_pause_that_was_lost_is_told_again_as_a_pause_though_the_page_played_h
         }"""
     )
     waits(page, "streamcount.watching.lastBeat.state === 'playing'")
-    while len(connections) < 2 or len(connections[1]) < 3:
-        page.wait_for_timeout(100)
+    until(page, lambda: len(connections) > 1 and len(connections[1]) > 2, lambda: connections)
     first, second = connections[1][1:3]
     assert (first["state"], first["again"]) == ("paused", True)
     assert (second["state"], second["visible"]) == ("playing", False)
@@ -233,6 +236,7 @@ def test_a_page_that_comes_back_from_the_back_forward_cache_goes_on(service, sit
         args=ARGUMENTS,
         ignore_default_args=["--disable-back-forward-cache"],
     )
+    patiently(caching)
     page = caching.new_page()
     page.goto(address)
     waits(page, ACKED)
@@ -274,8 +278,7 @@ def test_a_bye_without_a_connection_reaches_the_evidence_by_a_beacon(service, wa
     gone = tick_now()
     service.wait_for(lambda: tick_now() > gone + 1)
     page.goto("about:blank")
-    left = tick_now()
-    service.wait_for(lambda: tick_now() > left + 2)
+    until_broken(service, "beacon")
     evidence = Evidence(service, "beacon", tmp_path, key)
     assert evidence.viewers == {evidence.name(viewer)}
     assert max(evidence.breaks(viewer)) > max(evidence.presence(viewer))
@@ -295,9 +298,9 @@ def test_where_storage_is_blocked_a_page_is_one_viewer_after_every_reconnect(ser
         )
     )
     frame = page.frames[1]
-    frame.wait_for_function(ACKED, timeout=45_000)
+    frame.wait_for_function(ACKED)
     assert frame.evaluate("(() => { try { return !localStorage; } catch { return true; } })()")
     for _ in range(2):
         frame.evaluate("streamcount.watching.lastAck = null; dispatchEvent(new Event('offline'))")
-        frame.wait_for_function(ACKED, timeout=45_000)
+        frame.wait_for_function(ACKED)
     assert service.counts("blocked")["uniques"] == 1

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from streamcount.core.wire import VIEWER_ID
+from tests.browser.frames import Frames, until
 from tests.browser.site import FILM
 from tests.service import serving
 
@@ -34,32 +35,35 @@ def test_a_playing_page_is_one_viewer_and_stops_being_proven_when_paused(
     event, window = f"watch-{lang}", 7
     key = service.create(event, window=window)
     service.open(event)
+    frames = Frames(page)
     page.goto(f"{service.public}/examples/watch.html?event={event}&lang={lang}")
-    page.wait_for_function(
-        "document.getElementById('counted').classList.contains('yes')", timeout=45_000
-    )
+    page.wait_for_function("document.getElementById('counted').classList.contains('yes')")
     assert page.evaluate("document.documentElement.dir") == ("rtl" if lang == "ar" else "ltr")
     position = page.evaluate("document.getElementById('lesson').currentTime")
-    page.wait_for_timeout(3_000)
-    assert page.evaluate("document.getElementById('lesson').currentTime") > position
+    moved = "(was) => document.getElementById('lesson').currentTime > was"
+    page.wait_for_function(moved, arg=position)
     page.screenshot(path=tmp_path / f"watch-{lang}.png")
 
+    since = len(frames.sent)
     page.click("#toggle")
-    paused = int(time.time())
-    page.wait_for_timeout((window + 4) * 1000)
+    paused = min(frames.until_ticks(2, since, state="paused"))
+    frames.until(lambda: max(rows(service, event)) > paused + window + 4)
     after = rows(service, event)
-    assert all(
-        proven == 0 for tick, (_, proven) in after.items() if tick > paused and proven is not None
-    )
-    assert all(live == 0 for tick, (live, _) in after.items() if tick > paused + window + 1)
+    assert [proven for tick, (_, proven) in after.items() if tick >= paused][:4] == [0] * 4
+    assert not any(proven for tick, (_, proven) in after.items() if tick >= paused)
+    assert all(live == 0 for tick, (live, _) in after.items() if tick >= paused + window)
 
+    since = len(frames.sent)
     page.click("#toggle")
-    page.wait_for_timeout(4_000)
+    played = frames.until_ticks(3, since, state="playing")
     page.close()
+    service.wait_for(lambda: service.watching() == 0)
     closed = int(time.time())
     service.close(event)
     end = rows(service, event)
-    assert any(proven == 1 for tick, (_, proven) in end.items() if paused + window < tick < closed)
+    assert any(
+        proven == 1 for tick, (_, proven) in end.items() if min(played) <= tick < max(played)
+    )
     assert all(not proven for tick, (_, proven) in end.items() if tick > closed)
     assert all(live == 0 for tick, (live, _) in end.items() if tick > closed + window)
 
@@ -76,9 +80,9 @@ def test_two_tabs_are_one_viewer_and_a_reload_is_the_same(service, browser, tmp_
     for page in pages:
         page.goto(address)
     for page in pages:
-        page.wait_for_function("window.streamcount.watching.lastAck !== null", timeout=45_000)
+        page.wait_for_function("window.streamcount.watching.lastAck !== null")
     pages[0].reload()
-    pages[0].wait_for_function("window.streamcount?.watching?.lastAck", timeout=45_000)
+    pages[0].wait_for_function("window.streamcount?.watching?.lastAck")
     context.close()
     service.close("tabs")
     report = service.verified("tabs", tmp_path, key)
@@ -90,12 +94,12 @@ def test_the_page_goes_on_as_the_same_viewer_when_its_worker_is_killed(service, 
     service.open("killed")
     page = browser.new_page()
     page.goto(f"{service.public}/examples/watch.html?event=killed")
-    page.wait_for_function("window.streamcount?.watching?.lastAck", timeout=45_000)
+    page.wait_for_function("window.streamcount?.watching?.lastAck")
     for name, pid in service.told["children"].items():
         if name.startswith("worker"):
             os.kill(pid, signal.SIGKILL)
     page.evaluate("window.streamcount.watching.lastAck = null")
-    page.wait_for_function("window.streamcount.watching.lastAck !== null", timeout=60_000)
+    page.wait_for_function("window.streamcount.watching.lastAck !== null")
     page.close()
     service.close("killed")
     assert service.verified("killed", tmp_path, key)["uniques"] == 1
@@ -109,9 +113,8 @@ def test_a_page_with_the_script_and_no_player_says_so_and_goes_on(service, brows
     page.set_content(
         f"<script src='{service.public}/streamcount.js' data-event='none'></script><p id='rest'>rest</p>"
     )
-    page.wait_for_timeout(500)
+    until(page, lambda: any("no player" in line for line in said))
     assert page.text_content("#rest") == "rest"
-    assert any("no player" in line for line in said)
     page.close()
 
 
@@ -161,13 +164,14 @@ def test_a_player_that_is_added_later_is_counted_from_then_on(service, page, own
 def test_a_youtube_player_that_is_taken_out_of_the_page_watches_no_more(service, page, own_page):
     service.create("tube")
     service.open("tube")
+    frames = Frames(page)
     own_page("tube", body="<iframe id=tube src='about:blank'></iframe>",
         before=TUBE, after="streamcount.watching = streamcount.watch(tube, {event: 'tube'});",
     )  # fmt: skip
-    service.wait_for(lambda: acked(page))
+    frames.until_ticks(2, state="playing")
     page.evaluate("document.getElementById('tube').remove()")
     service.wait_for(lambda: page.evaluate("streamcount.watching.player.read().state") == "ended")
-    page.wait_for_timeout(2500)
+    frames.until_ticks(3, state="ended")
     service.close("tube")
     counts = service.counts("tube")
     proven = service.api("/api/events/tube/timeline")["proven"]
