@@ -16,7 +16,7 @@ SENTINEL = """
 port {port}
 dir {folder}
 sentinel monitor counting 127.0.0.1 {master} 2
-sentinel down-after-milliseconds counting 700
+sentinel down-after-milliseconds counting 2000
 sentinel failover-timeout counting 6000
 sentinel parallel-syncs counting 1
 """
@@ -36,7 +36,7 @@ class Server:
             path.write_text(SENTINEL.format(port=self.port, folder=self.folder, master=sentinel))
             plain = [str(get_binary_path()), str(path), "--sentinel"]
         self.command = plain
-        self.client = redis.Redis(port=self.port, socket_timeout=5)
+        self.client = redis.Redis(port=self.port, socket_timeout=30)
         self.process = None
         self.start()
 
@@ -55,14 +55,14 @@ class Server:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     @property
     def place(self):
         return f"127.0.0.1:{self.port}"
 
 
-def until(reached, seconds=15.0):
+def until(reached, seconds=120.0):
     limit = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < limit, "did not happen in time"
@@ -106,7 +106,7 @@ class Cluster:
         moved = 0
         while keys := source.client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 10):
             source.client.execute_command(
-                "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "REPLACE", "KEYS", *keys
+                "MIGRATE", "127.0.0.1", target.port, "", 0, 30_000, "REPLACE", "KEYS", *keys
             )
             moved += len(keys)
         time.sleep(pause_s)
@@ -180,7 +180,7 @@ def replicated(folder):
         servers.append(Server(folder, "--replicaof", "127.0.0.1", str(master.port)))
         servers += [Server(folder, sentinel=master.port) for _ in range(3)]
         made = Replicated(master, servers[1], servers[2:])
-        until(made.ready, 30)
+        until(made.ready)
         yield made
     finally:
         for server in servers:

@@ -15,7 +15,7 @@ import pytest
 from streamcount.evidence.bundle import export
 from streamcount.notary.reading import ArchiveReader
 from tests.evidence.logs import some_event
-from tests.service import run, serving
+from tests.service import PATIENT_S, run, serving
 
 
 def line(done):
@@ -42,7 +42,7 @@ def serve(*arguments, **environment):
         command,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENT_S,
         check=False,
         env={**os.environ, **environment},
     )
@@ -130,7 +130,7 @@ def test_ipv6_addresses(tmp_path, host):
         service.create()
         service.open()
         told = service.ask(
-            *"simulate lesson --viewers 3 --ramp 1 --mix 0 --together 3 --leave 1".split()
+            *"simulate lesson --viewers 3 --ramp 1 --mix 0 --together 8 --leave 1".split()
         )
         assert told["counted_peak"] == 3
 
@@ -403,7 +403,7 @@ def test_too_few_open_files_are_said_before_anything_starts():
         text=True,
         check=False,
         preexec_fn=few,
-        timeout=60,
+        timeout=PATIENT_S,
     )
     assert done.returncode == 1
     assert "open files, and this shell allows 300 at most" in line(done)

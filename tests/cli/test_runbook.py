@@ -16,7 +16,7 @@ from streamcount.embed.client import Viewer
 from streamcount.notary import archive as archives
 from streamcount.simulate.run import websocket_address
 from tests.evidence.logs import definition
-from tests.service import run, serving
+from tests.service import PATIENT_S, run, serving
 
 pytestmark = pytest.mark.slow
 
@@ -39,23 +39,31 @@ def shell(text, *, check=True, **variables):
     return done
 
 
-def watch(service, number, seconds=5):
-    """So many viewers watch for a while; each heartbeat of theirs is acknowledged."""
+def watch(service, number):
+    """So many viewers watch together until each has heard three times; each heartbeat is acknowledged."""
 
     async def crowd():
         url = websocket_address(service.public)
-        viewers = [Viewer(url, event="lesson", viewer=f"viewer-{n:04}") for n in range(number)]
+        acked = {f"viewer-{n:04}": [] for n in range(number)}
+        viewers = [
+            Viewer(
+                url, event="lesson", viewer=name, on_ack=lambda *ack, kept=kept: kept.append(ack)
+            )
+            for name, kept in acked.items()
+        ]
         tasks = [asyncio.create_task(viewer.run()) for viewer in viewers]
         for viewer in viewers:
             viewer.play()
-        await asyncio.sleep(seconds)
+        async with asyncio.timeout(PATIENT_S):
+            while min(map(len, acked.values())) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
         assert all(await asyncio.gather(*(viewer.leave(60) for viewer in viewers)))
         await asyncio.gather(*tasks)
 
     asyncio.run(crowd())
 
 
-CROWD = ("--ramp", "2", "--mix", "1", "--together", "3", "--leave", "1", "--churn", "0", "--json")
+CROWD = ("--ramp", "2", "--mix", "1", "--together", "8", "--leave", "1", "--churn", "0", "--json")
 
 
 def test_a_running_service_is_backed_up_and_put_back_by_the_page(tmp_path):
@@ -81,7 +89,7 @@ def test_a_running_service_is_backed_up_and_put_back_by_the_page(tmp_path):
         run("follow", log, "--dir", str(copy), "--operator", service.told["operator"],
             "--token-file", str(token), "--once", "--key", key)  # fmt: skip
         service.process.kill()
-        service.process.wait(10)
+        service.process.wait(60)
     # A backup that is started as it is: the event that was going on is refused, and says why.
     shutil.copytree(backup, tmp_path / "wrong" / "data")
     with serving(tmp_path / "wrong") as service:
@@ -98,7 +106,7 @@ def test_a_running_service_is_backed_up_and_put_back_by_the_page(tmp_path):
     shutil.move(new, tmp_path / "again" / "data")
     with serving(tmp_path / "again") as service:
         assert service.verified("finished", tmp_path, finished_key)["peak"] == 12
-        service.wait_for(lambda: not service.counts("lesson")["uncertain"], 90)
+        service.wait_for(lambda: not service.counts("lesson")["uncertain"])
         watch(service, 15)
         service.close("lesson")
         report = service.verified("lesson", tmp_path, key)

@@ -12,7 +12,7 @@ import pytest
 
 from streamcount.cli.show import instant
 from tests.evidence.forging import make
-from tests.service import run
+from tests.service import PATIENT_S, run
 
 
 def test_a_title_cannot_forge_or_hide_lines_of_a_verification(tmp_path):
@@ -71,12 +71,14 @@ def test_a_demo_that_is_ended_leaves_nothing_behind(tmp_path, number):
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
-    until = time.monotonic() + 20
-    while not list(tmp_path.glob("*/service.json")) and time.monotonic() < until:
+    until = time.monotonic() + PATIENT_S
+    while not list(tmp_path.glob("*/service.json")):
+        assert demo.poll() is None, demo.stdout.read()
+        assert time.monotonic() < until
         time.sleep(0.1)
     time.sleep(2)
     demo.send_signal(number)
-    said, _ = demo.communicate(timeout=40)
+    said, _ = demo.communicate(timeout=PATIENT_S)
     assert demo.returncode not in {0, None}
     assert "Traceback" not in said
     assert sorted(tmp_path.iterdir()) == []

@@ -68,7 +68,7 @@ class Load:
             self._ended = True
             self._background.end()
 
-    def leave(self, seconds=25.0):
+    def leave(self, seconds=60.0):
         """Let everybody say bye and go; those who cannot within this time are dropped."""
 
         async def leave():

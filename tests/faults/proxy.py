@@ -36,7 +36,7 @@ class Background:
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
 
-    def call(self, coroutine, seconds=30.0):
+    def call(self, coroutine, seconds=120.0):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(seconds)
 
     def end(self):
@@ -48,7 +48,7 @@ class Background:
 
         self.call(cancel_all())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self.loop.close()
 
 
@@ -76,7 +76,12 @@ class Proxy:
 
     def cut(self):
         """End every open connection, with a reset."""
-        self._background.loop.call_soon_threadsafe(self._reset_all)
+
+        async def reset_all():
+            for writer in self._writers:
+                _reset(writer)
+
+        self._background.call(reset_all())
 
     def close(self):
         self._background.loop.call_soon_threadsafe(self._server.close)
@@ -140,10 +145,6 @@ class Proxy:
                 if self.limit_data and passed >= self.limit_data:
                     return None
         return None
-
-    def _reset_all(self):
-        for writer in self._writers:
-            _reset(writer)
 
 
 def _reset(writer):

@@ -149,7 +149,7 @@ def old_backup_and_kept_checkpoint(trial):
     shutil.copy(folder / "checkpoint", kept / "from-a-judge")
     down = ["notary-0", "store"]
     while_down(trial, down, lambda: (folder.rename(newer), shutil.copytree(old, folder)))
-    trial.until(lambda: "broken" in str(events_of(trial)), 30)
+    trial.until(lambda: "broken" in str(events_of(trial)))
     assert "from-a-judge" in str(events_of(trial)), events_of(trial)
     while_down(trial, down, lambda: (shutil.rmtree(folder), newer.rename(folder)))
     trial.healed()

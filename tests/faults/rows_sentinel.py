@@ -21,14 +21,14 @@ def sentinel_failover(trial):
         old.kill()
         new.process.send_signal(signal.SIGCONT)
         trial.injected()
-        deployments.until(lambda port=new.port: made.named() == {port}, 30)
+        deployments.until(lambda port=new.port: made.named() == {port})
         trial.healed()
         # A zombie: it believes that it is a master until a sentinel tells it otherwise.
         old.start()
         trial.injected()
         trial.healed()
         if trial.full:
-            deployments.until(lambda server=old: is_replica(server), 40)
+            deployments.until(lambda server=old: is_replica(server))
             trial.healed()
         old, new = new, old
 
@@ -41,13 +41,13 @@ def sentinel_zombie(trial):
     old.process.send_signal(signal.SIGSTOP)
     try:
         trial.injected()
-        deployments.until(lambda: made.named() == {new.port}, 30)
+        deployments.until(lambda: made.named() == {new.port})
         trial.healed()
     finally:
         old.process.send_signal(signal.SIGCONT)
     trial.injected()
     trial.healed()
-    deployments.until(lambda: is_replica(old), 40)
+    deployments.until(lambda: is_replica(old))
     trial.healed()
 
 

@@ -42,7 +42,7 @@ class Store:
             self.process.terminate()
             self.process.send_signal(signal.SIGCONT)
         try:
-            self.process.wait(5)
+            self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -52,7 +52,7 @@ class Store:
         self.process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, env=self._environment
         )
-        until = time.monotonic() + 10
+        until = time.monotonic() + 120
         while True:
             try:
                 return self.ask("PING")
@@ -62,7 +62,7 @@ class Store:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
@@ -71,5 +71,5 @@ class Store:
         self.process.send_signal(signal.SIGCONT)
 
     def ask(self, *words):
-        with redis.Redis(unix_socket_path=str(self.path), socket_timeout=5) as client:
+        with redis.Redis(unix_socket_path=str(self.path), socket_timeout=30) as client:
             return client.execute_command(*words)

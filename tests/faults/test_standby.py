@@ -12,7 +12,7 @@ from streamcount.embed.client import Viewer
 from streamcount.simulate.run import websocket_address
 from tests.faults.test_restart import until
 from tests.recount import Recounted
-from tests.service import Service
+from tests.service import PATIENT_S, Service
 from tests.stack import free_port
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 class Standby(Service):
     """Started while the other one runs."""
 
-    def wait_for(self, reached, seconds=10.0):
+    def wait_for(self, reached, seconds=PATIENT_S):
         # The file of the other service is there from the beginning.
         if getattr(reached, "__name__", "") != "exists":
             super().wait_for(reached, seconds)
@@ -47,8 +47,8 @@ async def test_a_standby_takes_over_and_nothing_acknowledged_is_missing(tmp_path
             await until(lambda: all(viewer.last_ack for viewer in viewers))
             before = {viewer.viewer: viewer.last_ack["tick"] for viewer in viewers}
             first.process.send_signal(number)
-            await asyncio.to_thread(first.process.wait, 30)
-            await until(lambda: all(v.last_ack["tick"] > before[v.viewer] + 5 for v in viewers), 60)
+            await asyncio.to_thread(first.process.wait, 90)
+            await until(lambda: all(v.last_ack["tick"] > before[v.viewer] + 5 for v in viewers))
             assert "taking its place" in second.log.read_text()
             assert second.told["pid"] == second.process.pid
             await asyncio.gather(*(viewer.leave() for viewer in viewers))

@@ -27,7 +27,7 @@ from streamcount.simulate.run import websocket_address
 from streamcount.simulate.told import Told
 from tests.faults.load import Load, told_peak
 from tests.recount import Recounted
-from tests.service import Service
+from tests.service import PATIENT_S, Service
 from tests.stack import free_port
 
 EXACT_WITHIN_S = 10.0
@@ -130,7 +130,7 @@ class Trial:
         public = self.service.public
         url = f"{public}{BEACONS}" if posted else websocket_address(public)
         self.load = self.enter(Load(url, event, viewers))
-        self.exact(20)
+        self.exact()
 
     # --- Faults ---
 
@@ -154,7 +154,7 @@ class Trial:
         finally:
             os.kill(process, signal.SIGCONT)
 
-    def restarted(self, name, before, seconds=20.0):
+    def restarted(self, name, before, seconds=PATIENT_S):
         """Wait until a child is another process than before."""
         self.service.wait_for(lambda: self.child(name) != before, seconds)
 
@@ -188,14 +188,14 @@ class Trial:
             self.result.sent += told["sent"]
             self.result.acked += told["acked"]
 
-    def until(self, reached, seconds=20.0):
+    def until(self, reached, seconds=PATIENT_S):
         self.service.wait_for(reached, seconds)
 
-    def uncertain(self, seconds=15.0):
+    def uncertain(self, seconds=PATIENT_S):
         """Wait until the service says that its numbers are to be doubted, or does not answer."""
         self.until(lambda: (self.counts() or {"uncertain": True})["uncertain"], seconds)
 
-    def exact(self, seconds=30.0, *, at_least=False):
+    def exact(self, seconds=PATIENT_S, *, at_least=False):
         """Return the seconds until counts are exact, from now.
 
         `at_least`: others watch, too, so that they may say more than the load knows.
@@ -226,7 +226,8 @@ class Trial:
         took = self.exact()
         self.result.exact_s = max(self.result.exact_s, round(took, 1))
         self.result.reason = because
-        within_s = EXACT_WITHIN_S + more_s
+        # The short form runs beside other tests: how long it takes there says more of the machine.
+        within_s = EXACT_WITHIN_S + more_s if self.full else PATIENT_S
         assert took <= within_s, f"exact again only {took:.1f} s after healing"
 
     # --- The end ---
@@ -341,7 +342,9 @@ def injecting(process, expression, log):
     command = [tool, "-f", "-q", "-o", str(log), "-e", f"trace={expression.split(':')[0]}"]
     command += ["-e", f"inject={expression}", "-p", str(process)]
     tracing = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    time.sleep(0.3)
+    end = time.monotonic() + 60
+    while tracing.poll() is None and not traced(process) and time.monotonic() < end:
+        time.sleep(0.02)
     if tracing.poll() not in {None, 0} and "ptrace" in (said := tracing.stderr.read()):
         raise UnableError(f"strace may not attach: {said.strip()}")
     try:
@@ -349,7 +352,15 @@ def injecting(process, expression, log):
     finally:
         if tracing.poll() is None:
             tracing.terminate()
-        tracing.communicate(timeout=10)
+        tracing.communicate(timeout=60)
+
+
+def traced(process):
+    """Tell whether all threads of a process are traced."""
+    threads = Path(f"/proc/{process}/task").glob("*/status")
+    with contextlib.suppress(FileNotFoundError):
+        return all("TracerPid:\t0\n" not in status.read_text() for status in threads)
+    return False
 
 
 @contextlib.contextmanager
@@ -374,10 +385,10 @@ def role(name, slot, service, **environment):
         finally:
             process.stdin.close()
             try:
-                process.wait(15)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(5)
+                process.wait(30)
 
 
 def told_by(command, *, check=True):

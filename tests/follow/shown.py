@@ -82,7 +82,7 @@ def showing_in_a_thread(folder):
     try:
         yield shown
     finally:
-        asyncio.run_coroutine_threadsafe(shown.runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(shown.runner.cleanup(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()

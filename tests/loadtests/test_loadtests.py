@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,14 +17,19 @@ from streamcount.evidence.verify import verify
 pytestmark = pytest.mark.slow
 
 
+# What is late, and when one gives up, is the machine's affair.
+PATIENT = {"STREAMCOUNT_STALL_S": "60", "STREAMCOUNT_ACK_MOST_S": "120"}
+
+
 def command(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
+        [sys.executable, "-m", *arguments],
+        capture_output=True, text=True, timeout=600, check=False, env={**os.environ, **PATIENT},
+    )  # fmt: skip
 
 
 def test_locusts_viewers_are_all_acknowledged_and_all_in_the_evidence():
-    done = command("loadtests.run", "--users", "20", "--seconds", "8", "--json")
+    done = command("loadtests.run", "--users", "20", "--seconds", "14", "--json")
     told = json.loads(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (told["holds"], told["peak"], told["uniques"], told["failures"]) == (True, 20, 20, 0)

@@ -113,13 +113,20 @@ async def test_a_clock_that_is_set_loses_nothing_and_cannot_make_a_peak(valkey, 
         assert gap.reason[29] == "-+"[seconds > 0]
         assert not [gap for gap in entries(notary, GapEntry) if gap.kind == "loss"]
         assert set(acks) == presences(notary)
-        assert len(acks) >= 8
-        assert max(acks) - min(acks) < 14
+        assert len(acks) >= acks.sent - 2
+        assert max(acks) - min(acks) < acks.seconds + 2  # event time went on as time does
         await stack.close_event()
         holds(notary, tmp_path)
-        # After a step ahead, a whole window more is in doubt.
-        assert notary.course.peak.count == (1 if seconds < 0 else 0)
-        assert seconds > 0 or not gap.first <= notary.course.peak.first <= gap.last
+        rows = notary.timeline.rows(0, 1000)
+        known = [count for count in rows["proven"] if count is not None]
+        proven = {rows["first"] + n: count for n, count in enumerate(known)}
+        sure = [count for t, count in proven.items() if not gap.first <= t <= gap.last]
+        counted = max(sure, default=0)
+        assert notary.course.peak.count == counted
+        # After a step ahead a whole window more is in doubt: longer than anybody watches, unless the machine is slow.
+        assert counted == (1 if seconds < 0 or max(acks) > gap.last + 1 else 0)
+        assert max(proven.values()) == 1
+        assert not counted or not gap.first <= notary.course.peak.first <= gap.last
 
 
 @pytest.mark.slow
@@ -155,14 +162,14 @@ async def test_when_everything_is_lost_at_once_the_log_says_what_may_be_missing(
 ):
     async with Stack(valkey, tmp_path, hold_s=2) as stack:
         notary = await stack.open_event()
-        await stack.until(lambda: notary.course.last is not None)
+        file = tmp_path / "events" / "lesson" / "members"
+        await stack.until(lambda: notary.course.last is not None and file.exists())
         last = notary.course.last
-    file = tmp_path / "events" / "lesson" / "members"
     assert file.read_text() == "node-0 boot-0\n"
     if not hint:
         file.unlink()
     await asyncio.sleep(2)
-    async with Stack(valkey, tmp_path, workers=0, hold_s=2) as stack:
+    async with Stack(valkey, tmp_path, workers=0, hold_s=5) as stack:
         await stack.add_worker("node-0", "boot-1")
         notary = stack.events.notaries["lesson"]
         await stack.until(lambda: [gap for gap in notary.course.gaps if gap.kind == "loss"])
@@ -176,7 +183,7 @@ async def test_when_everything_is_lost_at_once_the_log_says_what_may_be_missing(
 async def test_a_worker_that_outlives_store_and_notary_loses_nothing_and_no_gap_says_so(
     valkey, tmp_path
 ):
-    async with Stack(valkey, tmp_path, hold_s=6) as stack:
+    async with Stack(valkey, tmp_path, hold_s=12) as stack:
         notary = await stack.open_event()
 
         async def lose_both():
@@ -192,7 +199,7 @@ async def test_a_worker_that_outlives_store_and_notary_loses_nothing_and_no_gap_
         acks = await watched(stack, 3, lose_both)
         notary = stack.events.notaries["lesson"]
         assert set(acks) == presences(notary)
-        assert len(acks) >= 6
+        assert len(acks) >= acks.sent - 1
         assert not [gap for gap in notary.course.gaps if gap.kind == "loss"]
 
 

@@ -70,7 +70,7 @@ def test_a_new_event_without_room_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.slow
 async def test_counting_goes_on_while_the_disk_is_full_and_nothing_heard_is_lost(valkey, tmp_path):
-    async with Stack(valkey, tmp_path, hold_s=8) as stack:
+    async with Stack(valkey, tmp_path) as stack:
         notary = await stack.open_event()
         kept = []
 
@@ -87,9 +87,9 @@ async def test_counting_goes_on_while_the_disk_is_full_and_nothing_heard_is_lost
 
         notary.archive.disk = Filling(10**9)
         acks = await watched(stack, 5, full_for_a_while)
-        assert notary.health.trouble == ""
+        await stack.until(lambda: notary.health.trouble == "")
         assert set(acks) == presences(notary)
-        assert len(acks) > 8
+        assert len(acks) >= acks.sent - 1
         assert not [gap for gap in entries(notary, GapEntry) if gap.kind == "loss"]
         await stack.close_event()
         holds(notary, tmp_path)

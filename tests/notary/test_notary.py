@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
+import signal
 import time
 
 import numpy as np
@@ -52,21 +54,30 @@ async def hear_acks(talk, acks, seconds):
                     acks.append(answer["tick"])
 
 
+class Acks(list):
+    """The ticks acknowledged to a viewer; how many heartbeats that viewer sent, and over how many seconds."""
+
+    sent = 0
+    seconds = 0.0
+
+
 async def beat_until(talk, stop, acks):
-    """Send a heartbeat a second and keep every ack, until told to stop."""
-    seq = 0
+    """Send a heartbeat a second and keep every ack, until told to stop and all are there."""
+    began = time.monotonic()
     while not stop.is_set():
-        seq += 1
-        await talk.beat(seq)
+        acks.sent += 1
+        await talk.beat(acks.sent)
         await hear_acks(talk, acks, 1)
-    # Who is silent for that long may be told to go.
+    acks.seconds = time.monotonic() - began
+    # Who is silent for long is told to go: what is not answered then never will be.
     with contextlib.suppress(ConnectionClosedError):
-        await hear_acks(talk, acks, 6)
+        while len(acks) < acks.sent and time.monotonic() - began < acks.seconds + 60:
+            await hear_acks(talk, acks, 0.2)
 
 
 async def watched(stack, seconds, meanwhile):
     """One viewer watches while something happens; returns the ticks acknowledged to them."""
-    stop, acks = asyncio.Event(), []
+    stop, acks = asyncio.Event(), Acks()
     async with stack.viewer() as talk:
         beating = asyncio.create_task(beat_until(talk, stop, acks))
         await asyncio.sleep(3)
@@ -75,6 +86,28 @@ async def watched(stack, seconds, meanwhile):
         stop.set()
         await beating
     return acks
+
+
+async def killed(stack, notary):
+    """What kill -9 comes to, between two steps: nothing is told to anybody, the lock is free."""
+    tasks = [stack.tasks[0], *stack.events._tasks.values()]
+    async with notary.acts.turn:
+        for task in tasks:
+            task.cancel()
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    notary.archive.close()
+
+
+@contextlib.asynccontextmanager
+async def store_hangs(stack):
+    """Nobody is answered by the store for as long as this lasts."""
+    process = (await stack.client.info("server"))["process_id"]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 def presences(notary):
@@ -90,7 +123,7 @@ async def test_a_store_that_loses_everything_is_armed_again_and_nothing_heard_is
         await stack.close_event()
         assert set(acks) == presences(notary)
         assert max(acks) - min(acks) >= 7
-        assert len(acks) >= (max(acks) - min(acks)) - 1
+        assert len(acks) >= acks.sent - 1
         assert [e.reason for e in entries(notary, EpochEntry)] == ["open", "store lost its epoch"]
         assert {gap.kind for gap in entries(notary, GapEntry)} <= {"lag"}
         assert holds(notary, tmp_path).as_dict()["peak"] == 1
@@ -101,12 +134,7 @@ async def test_a_notary_that_is_started_again_goes_on_where_the_archive_ends(val
         first = await stack.open_event()
 
         async def again():
-            """What kill -9 and a restart come to: nothing is told to anybody, the lock is free."""
-            stack.tasks[0].cancel()
-            for task in stack.events._tasks.values():
-                task.cancel()
-            await asyncio.sleep(0.5)
-            first.archive.close()
+            await killed(stack, first)
             stack.events = Events(stack.settings, stack.buckets_of, Directory(stack.client))
             stack.events.load()
             stack.desk = Desk(stack.events)
@@ -116,7 +144,7 @@ async def test_a_notary_that_is_started_again_goes_on_where_the_archive_ends(val
         await stack.close_event()
         notary = stack.events.notaries["lesson"]
         assert set(acks) == presences(notary)
-        assert len(acks) >= (max(acks) - min(acks)) - 1
+        assert len(acks) >= acks.sent - 1
         assert [e.reason for e in entries(notary, EpochEntry)] == ["open", "notary started"]
         assert holds(notary, tmp_path).as_dict()["peak"] == 1
 
@@ -124,50 +152,50 @@ async def test_a_notary_that_is_started_again_goes_on_where_the_archive_ends(val
 async def test_while_the_store_is_away_live_is_uncertain_and_nothing_new_is_published(
     valkey, tmp_path
 ):
-    async with Stack(valkey, tmp_path, store_deadline_s=0.3) as stack:
+    # For the test's own client, too; but not for as little as a machine that is busy may take.
+    deadlines = {"store_deadline_s": 1.0, "notary_deadline_s": 1.0}
+    async with Stack(valkey, tmp_path, **deadlines) as stack:
         notary = await stack.open_event()
         holding = stack.gateway.holdings["lesson"]
 
         async def away():
-            # Every client waits, ours too; the server answers nobody.
-            await stack.client.execute_command("CLIENT", "PAUSE", 3000, "ALL")
-            await stack.until(lambda: holding.cut_off)
-            archived = notary.course.next_tick
-            await asyncio.sleep(1.5)
-            assert holding.uncertain(time.monotonic_ns() // 1000)
-            assert notary.course.next_tick == archived
+            async with store_hangs(stack):
+                await stack.until(lambda: holding.cut_off and notary.health.trouble)
+                archived = notary.course.next_tick
+                await asyncio.sleep(1.5)
+                assert holding.uncertain(time.monotonic_ns() // 1000)
+                assert notary.course.next_tick == archived
 
         acks = await watched(stack, 4, away)
         assert set(acks) == presences(notary)
-        assert len(acks) >= (max(acks) - min(acks)) - 1
+        assert len(acks) >= acks.sent - 1
 
 
 async def test_a_worker_that_dies_and_is_started_again_leaves_a_gap_and_holds_nobody_up(
     valkey, tmp_path
 ):
-    async with Stack(valkey, tmp_path) as stack:
+    async with Stack(valkey, tmp_path, hold_s=54) as stack:
         notary = await stack.open_event()
         worker = stack.workers[0][0]
         await asyncio.sleep(1.5)
         worker._stop_delivering("lesson")
         await asyncio.sleep(2.5)
         await stack.add_worker("node-0", "second-life")
-        before = time.monotonic()
         now = notary.now_us() // 1_000_000
-        await stack.until(lambda: notary.course.next_tick > now)
-        assert time.monotonic() - before < 4
-        (gap,) = entries(notary, GapEntry)
-        assert (gap.kind, gap.reason) == ("loss", "node node-0 restarted")
+        # Long before the hold is over.
+        await stack.until(lambda: notary.course.next_tick > now, 40)
+        (gap,) = [gap for gap in entries(notary, GapEntry) if gap.kind == "loss"]
+        assert gap.reason == "node node-0 restarted"
         assert gap.last >= gap.first
 
 
 async def test_a_worker_that_stays_silent_loses_its_membership_after_the_hold(valkey, tmp_path):
-    async with Stack(valkey, tmp_path, workers=2, hold_s=2) as stack:
+    async with Stack(valkey, tmp_path, workers=2, hold_s=5) as stack:
         notary = await stack.open_event()
         await asyncio.sleep(1)
         stack.workers[1][0]._stop_delivering("lesson")
-        await stack.until(lambda: bool(notary.course.gaps))
-        (gap,) = notary.course.gaps
+        await stack.until(lambda: any(gap.kind == "loss" for gap in notary.course.gaps))
+        (gap,) = [gap for gap in notary.course.gaps if gap.kind == "loss"]
         assert gap.reason == "node node-1 silent"
         now = notary.now_us() // 1_000_000
         await stack.until(lambda: notary.course.next_tick > now)
@@ -189,7 +217,7 @@ async def test_what_an_operator_cannot_do_now_is_refused_with_the_reason(valkey,
             await stack.desk.open("lesson", 5)
         with pytest.raises(ActRefusedError, match="no event"):
             await stack.desk.open("none", None)
-        later = int(time.time()) + 3
+        later = int(time.time()) + 5
         assert await stack.desk.open("lesson", later) == later
         with pytest.raises(ActRefusedError, match="opened already"):
             await stack.desk.open("lesson", None)
@@ -206,14 +234,14 @@ async def test_what_an_operator_cannot_do_now_is_refused_with_the_reason(valkey,
 
 
 async def test_nothing_is_opened_while_the_store_does_not_answer(valkey, tmp_path):
-    async with Stack(valkey, tmp_path, arm_deadline_s=0.3, store_deadline_s=0.3) as stack:
+    async with Stack(valkey, tmp_path, arm_deadline_s=1.0) as stack:
         await stack.desk.create(LESSON)
-        await stack.client.execute_command("CLIENT", "PAUSE", 1500, "ALL")
-        with pytest.raises(ActRefusedError, match="nothing was opened"):
-            await stack.desk.open("lesson", None)
-        assert stack.events.notaries["lesson"].course.first is None
+        async with store_hangs(stack):
+            with pytest.raises(ActRefusedError, match="nothing was opened"):
+                await stack.desk.open("lesson", None)
+            assert stack.events.notaries["lesson"].course.first is None
         first = None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while first is None:
                 with contextlib.suppress(ActRefusedError):
                     first = await stack.desk.open("lesson", None)

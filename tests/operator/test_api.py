@@ -91,7 +91,7 @@ async def test_an_event_from_creation_to_evidence(operator, tmp_path):
     assert (status, rows["first"], len(rows["live"])) == (200, opened["first_tick"], 3)
     assert all(proven is not None for proven in rows["proven"])
     _, events, _ = await operator.call("GET", "/api/events")
-    assert [(e["id"], e["stage"]) for e in events] == [("lesson", "final")]
+    assert ("lesson", "final") in [(e["id"], e["stage"]) for e in events]
     _, pack, headers = await operator.call("GET", "/api/events/lesson/evidence")
     assert "lesson-final.zip" in headers["Content-Disposition"]
     (tmp_path / "final.zip").write_bytes(pack)
@@ -199,9 +199,10 @@ async def test_a_page_is_tested_through_the_api(operator):
         hello = {"event": "tested", "stream": "main", "viewer": "viewer-0001"}
         await talk.say(type="hello", test=made["code"], **hello)
         await talk.hear()
-        while not found["connections"]:
-            await asyncio.sleep(0.05)
-            _, found, _ = await operator.call("GET", path)
+        async with asyncio.timeout(60):
+            while not found["connections"]:
+                await asyncio.sleep(0.05)
+                _, found, _ = await operator.call("GET", path)
     assert found["connections"][0]["verdict"] == "silent"
 
 

@@ -75,11 +75,11 @@ class Watching:
 
     def __exit__(self, *_):
         self._ended.set()
-        self._thread.join(60)
+        self._thread.join(120)
 
     def acknowledged(self):
         """Wait for an ack of what is sent from now on."""
-        sent, end = self.viewer.seq, time.monotonic() + 60
+        sent, end = self.viewer.seq, time.monotonic() + 180
         while self.viewer.last_ack is None or self.viewer.last_ack["seq"] <= sent:
             assert time.monotonic() < end, "the viewer is not acknowledged any more"
             time.sleep(0.05)
@@ -112,7 +112,7 @@ def schemathesis(folder, document, url, examples, seed, *options):
         "--seed",
         str(seed),
         "--request-timeout",
-        "30",
+        "120",
         *options,
     ]
     done = subprocess.run(
@@ -142,7 +142,7 @@ def ask(folder, examples, seed):
                     ("--header", f"Authorization: Bearer {token}"),
                 ),
             ):
-                with urllib.request.urlopen(f"{url}/openapi.json", timeout=10) as answer:
+                with urllib.request.urlopen(f"{url}/openapi.json", timeout=60) as answer:
                     assert json.load(answer) == document
                 status, said = schemathesis(folder, document, url, examples, seed, *options)
                 asked = sum(len(item) for item in document["paths"].values())

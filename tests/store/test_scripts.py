@@ -61,7 +61,7 @@ class ScriptsAgainstModel(RuleBasedStateMachine):
         self.arm(archived=self.open - 1, members={})
 
     async def _connect(self):
-        client = server.connect(self.url, deadline_s=5)
+        client = server.connect(self.url, deadline_s=60)
         await client.flushall()
         return client
 
