@@ -85,6 +85,9 @@ def event_panel(event: dict[str, Any], counts: dict[str, Any]) -> Panel:
         "window, interval": f"{event['window']} s, {event['interval']} s",
         "streams": ", ".join(s["id"] for s in event["definition"]["streams"][:10]),
         "claimed": platform_claim(event, counts),
+        "claim": claim_line(counts),
+        "counting": counting_line(counts),
+        "rules": event["definition"]["rule_profile"]["id"],
         "platform": platform_line(counts, zone),
         "origins": ", ".join(event["definition"]["policy"]["origins"][:10]) or "any",
         "log": f"{event['log_size']:,} entries, root {event['log_root'][:16]}...",
@@ -97,6 +100,26 @@ def event_panel(event: dict[str, Any], counts: dict[str, Any]) -> Panel:
     if event["trouble"]:
         table.add_row(Text("trouble", style="red"), Text(shown(event["trouble"])))
     return Panel(table, title=event["id"], border_style="dim")
+
+
+def claim_line(counts: dict[str, Any]) -> str:
+    """Return what is claimed, once it is."""
+    claim = counts["claim"]
+    if claim is None:
+        return ""
+    value = "none" if claim["value"] is None else f"{claim['value']:,}"
+    at = f" at {claim['instant']['local']}" if claim["instant"] else ""
+    gross, net = claim["gross"]["peak"], claim["net"]["peak"]
+    both = "" if claim["gross"] == claim["net"] else f"; gross {gross:,}, net {net:,}"
+    rules = "as" if claim["profile"]["pass"] else "NOT as"
+    again = f"; claim {claim['version']}, {claim['reason']}" if claim["reason"] else ""
+    return f"{value}{at}{both}; {rules} its rules ask for{again}"
+
+
+def counting_line(counts: dict[str, Any]) -> str:
+    """Return how far a claim has been counted, while it is."""
+    counting = counts["counting"]
+    return "" if counting is None else f"{counting['done']:,} of {counting['all']:,} entries, again"
 
 
 def platform_claim(event: dict[str, Any], counts: dict[str, Any]) -> str:

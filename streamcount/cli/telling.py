@@ -49,12 +49,8 @@ class Teller:
             case "trust":
                 why = say(f"follow_key_{facts['source']}")
                 return say("follow_key", key=self._own(facts["key"]), why=why)
-            case "gap":
-                gap = facts | {"kind": facts["gap"]}
-                return say("follow_gap", what=gap_line(gap, "UTC", self._words))
-            case "exclude":
-                why = self._own(facts["reason"])
-                return say("follow_excluded", n=f"{facts['viewers']:,}", why=why)
+            case "gap" | "exclude" | "note" | "superseded":
+                return self._entry(kind, facts)
             case "trouble":
                 return say("follow_trouble", what=self._own(facts["what"]))
             case "back":
@@ -67,6 +63,20 @@ class Teller:
                 why = say(f"follow_alarm_{facts['kind']}")
                 what, folder = self._own(facts["what"]), self._own(facts["folder"])
                 return say("follow_alarm", why=why, what=what, folder=folder)
+
+    def _entry(self, kind: str, facts: dict[str, Any]) -> str:
+        """Return a line of an entry that everybody should know of."""
+        say = self._words.say
+        if kind == "gap":
+            gap = facts | {"kind": facts["gap"]}
+            return say("follow_gap", what=gap_line(gap, "UTC", self._words))
+        if kind == "note":
+            return say("follow_note", what=self._own(facts["text"]))
+        why = self._own(facts["reason"])
+        if kind == "exclude":
+            return say("follow_excluded", n=f"{facts['viewers']:,}", why=why)
+        value = "-" if facts["value"] is None else f"{facts['value']:,}"
+        return say("follow_superseded", n=facts["version"], n_now=value, why=why)
 
     def _own(self, value: object) -> str:
         return self._words.ltr(shown(value))

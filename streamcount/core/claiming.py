@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from streamcount.core import canonical, values
 from streamcount.core.claim import (
@@ -23,11 +23,17 @@ from streamcount.core.claim import (
 )
 from streamcount.core.entries import STREAMS_IN_TICK_MAX
 from streamcount.core.event import Event
+from streamcount.core.fields import EventError
 from streamcount.core.figures import Counts, Found, reasons
 from streamcount.core.instants import is_instant, make_instant
 
 if TYPE_CHECKING:
     from streamcount.core.course import Course
+
+
+# A claim holds the definition, but for its streams; beside it there is room for all that may stand there, a
+# reason and sixteen exclusions at their longest with it.
+DEFINITION_BYTES_MAX: Final = 35_000
 
 
 class ClaimError(ValueError):
@@ -106,6 +112,20 @@ def make_claim(course: Course, counts: Counts, told: Told) -> ClaimEntry:
 def definition_of(event: Event) -> dict[str, Any]:
     """Return what a claim says of the definition: all but the streams."""
     return {name: value for name, value in event.as_dict().items() if name != "streams"}
+
+
+def check_definition(event: Event) -> None:
+    """Check that a claim of a new event will fit into an entry, whatever happens.
+
+    Raises:
+        EventError: its definition is too long.
+    """
+    length = len(canonical.dump(definition_of(event)))
+    if length > DEFINITION_BYTES_MAX:
+        raise EventError(
+            f"the definition is too long: {length} bytes without its streams, of "
+            f"{DEFINITION_BYTES_MAX} that a claim has room for"
+        )
 
 
 def profile_result(event: Event, ticks: int) -> ProfileResult:

@@ -26,7 +26,15 @@ from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds,
 from streamcount.core.body import BLOCK_BYTES, Body
 from streamcount.core.claim import ClaimEntry
 from streamcount.core.course import Course
-from streamcount.core.entries import Entry, EventEntry, ExcludeEntry, GapEntry, TickEntry, decode
+from streamcount.core.entries import (
+    Entry,
+    EventEntry,
+    ExcludeEntry,
+    GapEntry,
+    NoteEntry,
+    TickEntry,
+    decode,
+)
 from streamcount.core.segment import SegmentError
 from streamcount.core.values import EntryError
 from streamcount.follow.alarm import AlarmError, judge_entries, open_shown, raise_alarm
@@ -297,6 +305,11 @@ class Follower:
             self._tell("gap", gap=entry.kind, **facts)
         elif isinstance(entry, ExcludeEntry):
             self._tell("exclude", viewers=len(entry.pseudonyms), reason=entry.reason)
+        elif isinstance(entry, NoteEntry):
+            self._tell("note", text=entry.text)
+        elif isinstance(entry, ClaimEntry) and entry.version > 1:
+            facts = {"version": entry.version, "value": entry.value, "reason": entry.reason}
+            self._tell("superseded", **facts)
 
     def _numbers(self) -> dict[str, Any]:
         course, now = self.course, time.time()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamcount.core.claim import ClaimEntry
-from streamcount.core.entries import decode
+from streamcount.core.entries import NoteEntry, decode
 from streamcount.core.papers import TRUST
 from streamcount.core.sheet import NAME
 from streamcount.notary import papers, reading
@@ -74,13 +74,23 @@ def back_up(
     return done
 
 
+def _is_final(reader: ArchiveReader, size: int) -> bool:
+    """Tell whether nothing but notes came after the latest claim."""
+    for number in reversed(range(size)):
+        (frame,) = reader.frames(number, number + 1)
+        entry = decode(frame.entry)
+        if not isinstance(entry, NoteEntry):
+            return isinstance(entry, ClaimEntry)
+    return False
+
+
 def _copy(folder: Path, to: Path) -> BackedUp:
     disk = Disk()
     to.mkdir(parents=True, mode=0o700)
     reader = ArchiveReader(folder)
     size = reader.refresh().size
     last = next(iter(reader.frames(size - 1, size)), None)
-    final = last is not None and isinstance(decode(last.entry), ClaimEntry)
+    final = _is_final(reader, size)
     for name in (reading.SIGNING_KEY, reading.PSEUDONYM_KEY):
         disk.make(to / name, (folder / name).read_bytes())
     # As they are: a copy of what is damaged is better than none, and exporting says so.

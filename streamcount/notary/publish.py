@@ -14,6 +14,7 @@ from typing import Any
 
 from streamcount.core import values
 from streamcount.core.claim import CLAIM_REASON_CHARACTERS_MAX, ClaimEntry
+from streamcount.core.claiming import check_definition
 from streamcount.core.entries import EXCLUDE_REASON_CHARACTERS_MAX, GAP_KINDS, NOTE_CHARACTERS_MAX
 from streamcount.core.event import (
     ActRefusedError,
@@ -177,6 +178,7 @@ class Desk:
         event = parse_event(definition)
         check_texts(event)
         check_profile(event)
+        check_definition(event)
         _check_witnesses(event)
         if zoneinfo.available_timezones() and event.timezone not in zoneinfo.available_timezones():
             raise EventError(f"event.timezone: there is none called {event.timezone}")

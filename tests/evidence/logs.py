@@ -156,8 +156,8 @@ class Author:
             self.tick()
         self.claim()
 
-    def claim(self, reason=""):
-        """Claim what the log comes to, counted again from the disk."""
+    def counts(self):
+        """What the log comes to, counted again from the disk."""
         folder, course = self.archive.folder, self.course
 
         def frames():
@@ -173,8 +173,12 @@ class Author:
             [course.exclusions],
             frames,
         )
+        return counts
+
+    def claim(self, reason="", counts=None):
+        """Claim these counts, or what the log comes to."""
         told = Told(self.archive.root, reason, Wording("عدد", "a number"), SOFTWARE, lambda _: 180)
-        self.append((make_claim(course, counts, told), b""))
+        self.append((make_claim(self.course, counts or self.counts(), told), b""))
 
     def note(self, text):
         self.append((NoteEntry(text), b""))

@@ -12,6 +12,7 @@ import pytest
 
 from streamcount.config import FollowLimits
 from streamcount.core.entries import GapEntry
+from streamcount.core.figures import Found
 from streamcount.core.segment import frame, frames_in
 from streamcount.follow.alarm import AlarmError
 from streamcount.follow.copy import Copy, CopyError
@@ -310,6 +311,54 @@ async def test_counts_that_do_not_follow_from_the_bodies(tmp_path, author):
         with pytest.raises(AlarmError, match="live 4"):
             async with following(shown, tmp_path / "copy"):
                 pass
+
+
+@pytest.mark.parametrize("bodies", [True, False])
+async def test_a_claim_that_is_superseded_is_followed_into_the_same_copy(tmp_path, bodies):
+    some_event(tmp_path / "lesson", ticks=60, people=20, excludes=0.05)
+    for version in (2, 3):
+        async with (
+            showing(tmp_path / "lesson") as shown,
+            following(shown, tmp_path / "copy", bodies=bodies) as follower,
+        ):
+            await follower.run(lambda: False)
+            assert follower.course.claim.version == version - 1
+        author = Author.again(tmp_path / "lesson")
+        author.note("somebody noticed")
+        author.correct(1_000 + version, 0 if version == 3 else 2_000, reason="a program")
+        author.done()
+    async with (
+        showing(tmp_path / "lesson") as shown,
+        following(shown, tmp_path / "copy", bodies=bodies) as follower,
+    ):
+        await follower.run(lambda: False)
+        told = follower._tell.of("superseded")
+        assert [one["version"] for one in told] == [2, 3]
+        assert len(follower._tell.of("note")) == 2
+        assert follower._tell.of("checkpoint")[-1]["stage"] == "final"
+
+
+async def test_a_superseding_claim_with_another_figure_is_an_alarm(tmp_path):
+    some_event(tmp_path / "lesson", ticks=60, people=20)
+    author = Author.again(tmp_path / "lesson")
+    author.exclude(0, reason="a program")
+    counts = author.counts()
+    figures = dataclasses.replace(counts.net.figures, watch_s=counts.net.figures.watch_s + 1)
+    author.claim("a program", dataclasses.replace(counts, net=Found(figures, counts.net.streams)))
+    author.done()
+    async with (
+        showing(tmp_path / "lesson") as shown,
+        following(shown, tmp_path / "copy") as follower,
+    ):
+        with pytest.raises(AlarmError, match="the claim says net.watch_s"):
+            await follower.run(lambda: False)
+    # Without bodies nobody can tell.
+    async with (
+        showing(tmp_path / "lesson") as shown,
+        following(shown, tmp_path / "other", bodies=False) as follower,
+    ):
+        await follower.run(lambda: False)
+        assert follower.course.claim.version == 2
 
 
 async def test_a_viewer_who_is_registered_twice_is_found_with_the_claim(
