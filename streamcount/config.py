@@ -277,6 +277,12 @@ class FollowLimits(BaseSettings):
     retry_most_s: Seconds = Field(15.0, description="longest such pause")
     stall_s: Seconds = Field(60.0, description="silence of an open event after which it is told")
     uncertain_after_s: Seconds = Field(10.0, description="age of the latest tick that is doubtful")
+    cosign_s: Seconds = Field(
+        60.0, description="time without a cosignature after which the latest checkpoint gets one"
+    )
+    cosign_give_up_s: Seconds = Field(
+        600.0, description="how long a follower that cosigns tries to, after the claim"
+    )
     answer_bytes_max: Bytes = Field(2**28, description="answer of the operators' API")
     entries_max: Count = Field(20_000_000, description="entries of a log")
     probes_max: Count = Field(200, description="probes at once")

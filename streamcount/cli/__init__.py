@@ -18,7 +18,7 @@ from streamcount.cli.backup import backup
 from streamcount.cli.documents import report_command
 from streamcount.cli.event import event_app
 from streamcount.cli.evidence import export_command, verify_command
-from streamcount.cli.follow import adopt_command, follow
+from streamcount.cli.follow import adopt_command, follow, witness_key
 from streamcount.cli.parquet import parquet_command
 from streamcount.cli.serve import serve
 from streamcount.cli.terminal import JsonOption, err, out
@@ -51,6 +51,7 @@ app.command()(verifier)
 app.command("parquet")(parquet_command)
 app.command("report")(report_command)
 app.command()(follow)
+app.command("witness-key")(witness_key)
 app.command("adopt")(adopt_command)
 app.command()(backup)
 app.command()(demo)

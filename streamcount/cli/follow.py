@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import http.client
 import json
 import re
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -65,6 +67,10 @@ def follow(  # noqa: PLR0913, PLR0917 (options)
     stall: Annotated[
         float | None, typer.Option(help="Seconds of silence that are told.", show_default="60")
     ] = None,
+    cosign: Annotated[
+        Path | None,
+        typer.Option(help="A witness's private key: cosign what is followed, and post that."),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Follow up to now, and end.")] = False,
     lang: LangOption = None,
     as_json: JsonOption = False,
@@ -77,6 +83,7 @@ def follow(  # noqa: PLR0913, PLR0917 (options)
     """
     from streamcount.follow.alarm import AlarmError
     from streamcount.follow.copy import Copy, CopyError
+    from streamcount.follow.cosigning import KeyFileError
     from streamcount.follow.following import Follower
     from streamcount.follow.source import AwayError, RefusedError, Source
 
@@ -101,9 +108,10 @@ def follow(  # noqa: PLR0913, PLR0917 (options)
             try:
                 follower = Follower(source, copy, limits, tell)
                 await asyncio.to_thread(follower.begin, vkey)
-                if probe:
-                    return await _with_probes(follower, probe, probe_seconds, limits, once=once)
-                await follower.run(lambda: once)
+                with _cosigning(follower, cosign, limits):
+                    if probe:
+                        return await _with_probes(follower, probe, probe_seconds, limits, once=once)
+                    await follower.run(lambda: once)
             finally:
                 copy.close()
         return 0
@@ -113,7 +121,42 @@ def follow(  # noqa: PLR0913, PLR0917 (options)
     except AlarmError as error:
         tell("alarm", kind=error.kind, what=str(error), folder=str(error.folder))
         raise typer.Exit(ALARM) from error
-    except (RefusedError, CopyError, AwayError, note.NoteError, OSError) as error:
+    except (RefusedError, CopyError, KeyFileError, AwayError, note.NoteError, OSError) as error:
+        fail(error)
+
+
+@contextlib.contextmanager
+def _cosigning(follower: Follower, key: Path | None, limits: FollowLimits) -> Iterator[None]:
+    """Have a follower cosign with a key, if there is one."""
+    from streamcount.follow.cosigning import Cosigner, Memory, read_key
+
+    if key is None:
+        yield
+        return
+    signer, memory = read_key(key), Memory(key)
+    try:
+        follower.afterwards = Cosigner(follower, signer, memory, limits).look
+        yield
+    finally:
+        memory.close()
+
+
+def witness_key(
+    name: Annotated[
+        str, typer.Argument(help="Who you are: a domain or address you own, no spaces.")
+    ],
+    path: Annotated[Path, typer.Argument(help="Where the private key is, or shall be.")],
+) -> None:
+    """Make a witness's key, unless there is one, and print the public half, which goes on the sheet.
+
+    Keep the file to yourself, and the folder beside it: it remembers what was cosigned.
+    """
+    from streamcount.follow.cosigning import KeyFileError, make_key
+    from streamcount.tlog.cosignature import witness_of
+
+    try:
+        print(witness_of(make_key(name, path)).vkey())
+    except KeyFileError as error:
         fail(error)
 
 

@@ -53,6 +53,8 @@ class Teller:
                 return self._entry(kind, facts)
             case "trouble":
                 return say("follow_trouble", what=self._own(facts["what"]))
+            case "cosigned":
+                return say("follow_cosigned", n_entries=f"{facts['size']:,}")
             case "back":
                 return say("follow_back")
             case "stall":

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from streamcount.config import FollowLimits, PackLimits
@@ -69,8 +69,10 @@ class Follower:
         self.copy = copy
         # Told each tick that was audited, with its body.
         self.watch: Callable[[TickEntry, Body], None] | None = None
+        # Called after each round that succeeded: what else there is to do. False while it is not done.
+        self.afterwards: Callable[[], Awaitable[bool]] | None = None
+        self.tell = self._tell = tell
         self._limits = limits
-        self._tell = tell
         self._bodies = source.operator is not None
         self._papers = Papers(source, copy, tell)
         self._verifier: note.Verifier | None = None
@@ -85,6 +87,13 @@ class Follower:
         self._old = b""
         self._news = time.monotonic()
         self._stalled = False
+
+    @property
+    def verifier(self) -> note.Verifier:
+        """The log's key."""
+        if self._verifier is None:
+            raise RuntimeError("no key yet: sync() comes first")
+        return self._verifier
 
     @property
     def course(self) -> Course:
@@ -361,7 +370,8 @@ class Follower:
                 self._tell("back")
             pause_s, away = self._limits.retry_first_s, False
             self._look_for_stall(new=new)
-            if done() or (self.course.claim is not None and not new):
+            settled = self.afterwards is None or await self.afterwards()
+            if done() or (self.course.claim is not None and not new and settled):
                 return
             await asyncio.sleep(self._limits.poll_s)
 

@@ -24,6 +24,8 @@ from streamcount.tlog import note, tiles
 
 _CHUNK_BYTES: Final = 1 << 16
 _ANSWER_SHOWN: Final = 300
+# Of a short answer in words.
+_ANSWER_BYTES_MAX: Final = 4_096
 
 
 class AwayError(Exception):
@@ -84,6 +86,27 @@ class Source:
         if status != 200:
             raise AwayError(f"{self.url}/{name}: answered with status {status}")
         return data
+
+    async def wanted(self) -> bytes | None:
+        """Return the checkpoint that the log asks its witnesses for; None while it asks for none."""
+        status, data = await self._ask("GET", f"{self.url}/cosignatures", note.NOTE_BYTES_MAX)
+        if status not in {200, 404}:
+            raise AwayError(f"{self.url}/cosignatures: answered with status {status}")
+        return data if status == 200 else None
+
+    async def post_cosigned(self, signed: bytes) -> None:
+        """Give a cosigned checkpoint to the log.
+
+        Raises:
+            RefusedError: it is not taken.
+        """
+        url = f"{self.url}/cosignatures"
+        status, data = await self._ask("POST", url, _ANSWER_BYTES_MAX, data=signed)
+        if status in {400, 403, 404, 409, 413}:
+            said = data[:_ANSWER_SHOWN].decode("utf-8", "replace").strip()
+            raise RefusedError(f"{url}: refused with status {status}: {said}")
+        if status != 200:
+            raise AwayError(f"{url}: answered with status {status}")
 
     async def entries(self, start: int, size: int) -> list[bytes]:
         """Return entries from `start` on, at least one, up to the end of their bundle or to `size`."""

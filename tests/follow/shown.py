@@ -8,6 +8,7 @@ import threading
 
 from aiohttp import web
 
+from streamcount.notary import incoming
 from streamcount.notary.reading import ArchiveReader
 
 TOKEN = "the-token"
@@ -34,6 +35,7 @@ class Shown:
     async def start(self):
         app = web.Application()
         app.router.add_get("/v1/events/lesson/log/{path:.+}", self._log)
+        app.router.add_post("/v1/events/lesson/log/cosignatures", self._cosign)
         app.router.add_get("/api/events/lesson/frames", self._frames)
         self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self.runner.setup()
@@ -50,6 +52,18 @@ class Shown:
         data = self.checkpoint if path == "checkpoint" and self.checkpoint else None
         data = data or self.reader.file(path)
         return web.Response(status=404 if data is None else 200, body=data or b"")
+
+    async def _cosign(self, request):
+        self.asked.append("cosign")
+        body = await request.read()
+        if "cosign" in self.lies:
+            status, data = self.lies["cosign"]
+            return web.Response(status=status, body=data)
+        try:
+            incoming.take(self.reader, body)
+        except incoming.RefusedError as error:
+            return web.Response(status=error.status, text=str(error))
+        return web.Response(text="taken")
 
     async def _frames(self, request):
         self.asked.append("frames")

@@ -80,12 +80,13 @@ def _body(document, operation):
     if "requestBody" not in operation:
         return
     body = operation["requestBody"]
-    schema = body["content"]["application/json"]["schema"]
+    ((kind, content),) = body["content"].items()
+    schema = content["schema"]
     if "$ref" in schema:
         yield f"| body{'' if body.get('required') else ', optional'} | {_link(schema['$ref'])} | {body.get('description', '')} |"
         return
     if "description" in body:
-        yield f"| body | JSON | {body['description']} |"
+        yield f"| body | {'JSON' if kind == 'application/json' else 'text'} | {body['description']} |"
     for name, one in schema.get("properties", {}).items():
         yield f"| `{name}`, in the body | {_type(document, one)} | {one.get('description', '')} |"
 
