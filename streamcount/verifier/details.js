@@ -68,7 +68,7 @@ function streamsShown(result) {
 
 function platformShown(result, offset) {
   const found = result.platform;
-  const two = (a, b) => `${number(a)}; ${number(b)}`;
+  const two = (a, b) => parted(number(a), number(b));
   const rows = [
     [say("platform_peak"), number(found.peak)],
     [say("platform_asked"), timeShown(found.peak_ms === null ? null : Math.floor(found.peak_ms / 1000), offset)],
@@ -76,7 +76,7 @@ function platformShown(result, offset) {
     [say("platform_around"), two(found.before, found.after)],
     [say("platform_second"), two(found.second, found.median)],
     [say("platform_rounds"), two(found.rounds, found.numbers)],
-    [say("platform_samples"), `${number(found.samples)}; ${number(found.failed)}; ${number(found.absent)}`],
+    [say("platform_samples"), parted(number(found.samples), number(found.failed), number(found.absent))],
   ];
   return section(say("platform"), facts(rows));
 }
@@ -89,7 +89,7 @@ function gapsShown(result, offset) {
     ]));
   const found = result.figures;
   const sums = ["loss", "clock", "lag"].map((kind) => `${say(`kind_${kind}`)} ${number(found[`${kind}_ticks`])}`);
-  return section(say("gaps"), ...shortened(result.gaps, 100, show), paragraph(`${say("gap_sums")}: ${sums.join("; ")}`));
+  return section(say("gaps"), ...shortened(result.gaps, 100, show), paragraph(`${say("gap_sums")}: ${parted(...sums)}`));
 }
 
 function exclusionsShown(result) {
@@ -141,7 +141,7 @@ function logShown(result) {
     [say("entries"), number(result.size)],
     [say("root"), technical(result.root)],
     [say("software"), foreign(result.software)],
-    [say("heartbeats"), `${number(result.heartbeats)}; ${number(result.late)}`],
+    [say("heartbeats"), parted(number(result.heartbeats), number(result.late))],
   ];
   return section(say("log"), facts(rows));
 }

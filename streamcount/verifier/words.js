@@ -9,6 +9,11 @@ function say(key, values = {}) {
   return WORDS[speaking.language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
+// Between things of one line.
+function parted(...things) {
+  return things.join(speaking.language === "ar" ? "؛ " : "; ");
+}
+
 function digits(text) {
   return speaking.arabicDigits ? text.replace(/[0-9]/g, (digit) => ARABIC_DIGITS[digit]) : text;
 }
