@@ -7,9 +7,9 @@ function verdictShown(result, file) {
   const out = element("div", { class: "result" });
   const { outcome } = result;
   const banner = element(
-    "section", { class: `verdict ${outcome}`, tabindex: "-1", id: "verdict" },
+    "section", { class: `verdict ${outcome}`, tabindex: "-1", id: "verdict", "aria-labelledby": "outcome" },
     element("p", { class: "mark", "aria-hidden": "true" }, MARKS[outcome]),
-    element("h2", {}, say(outcome)),
+    element("h2", { id: "outcome" }, say(outcome)),
     paragraph(outcome === "holds" ? say("holds_more") : REFUSALS[speaking.language][result.code]),
   );
   if (outcome !== "holds" && result.detail !== "") {

@@ -49,6 +49,22 @@ test("Ed25519: WebCrypto and whole numbers agree, and both are strict", async ()
   assert.equal(await edVerifies(spelledHigh, ascii("x"), forged), false);
 });
 
+test("a browser without WebCrypto verifies all the same", async () => {
+  const fresh = load("edVerifies", "edHasNative");
+  const before = Object.getOwnPropertyDescriptor(globalThis, "crypto");
+  Object.defineProperty(globalThis, "crypto", { value: undefined, configurable: true });
+  try {
+    const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+    const key = new Uint8Array(publicKey.export({ format: "der", type: "spki" }).subarray(12));
+    const good = new Uint8Array(sign(null, ascii("text"), privateKey));
+    assert.equal(await fresh.edHasNative(), false);
+    assert.equal(await fresh.edVerifies(key, ascii("text"), good), true);
+    assert.equal(await fresh.edVerifies(key, ascii("test"), good), false);
+  } finally {
+    Object.defineProperty(globalThis, "crypto", before);
+  }
+});
+
 test("inflating takes and refuses what zlib does", () => {
   for (let i = 0; i < 1500; i++) {
     const n = (i * 37) % 900;

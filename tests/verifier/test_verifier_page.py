@@ -45,10 +45,12 @@ def opened(browser, packs):
     """Opens the page in a language; whatever it asks for or complains of is a failure."""
     contexts, asked, complaints = [], [], []
 
-    def open_in(locale="en-US"):
+    def open_in(locale="en-US", first=None):
         context = browser.new_context(locale=locale, timezone_id="America/Lima")
         contexts.append(context)
         page = context.new_page()
+        if first:
+            page.add_init_script(first)
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda told: complaints.append(told.text))
@@ -148,6 +150,20 @@ def test_another_key_is_refused_and_the_right_one_taken_afterwards(opened, packs
     page.fill("#key", packs["attempt"]["key"])
     page.click("#check")
     expect(page.locator("#verdict h2")).to_have_text("It holds")
+
+
+def test_a_browser_that_has_neither_workers_nor_webcrypto_comes_to_the_same(opened, packs):
+    page = opened(
+        first="delete window.Worker; delete window.crypto; delete Window.prototype.crypto;"
+    )
+    assert page.evaluate("typeof Worker + typeof crypto") == "undefinedundefined"
+    page.fill("#key", packs["attempt"]["key"])
+    page.set_input_files("#choose", packs["attempt"]["path"])
+    expect(page.locator("#verdict h2")).to_have_text("It holds")
+    assert report(page)["levels"] == ["L1", "L2"]
+    page.click("#over")
+    expect(page.locator("#verdict")).to_have_count(0)
+    assert page.input_value("#key") == ""
 
 
 def test_it_can_be_used_by_keyboard_alone(opened, packs):
