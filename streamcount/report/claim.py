@@ -114,7 +114,24 @@ def hero(content: Content, figures: Figures) -> Hero:
         local = {"since": figures.stamp(at["local"]), "until": figures.stamp(at["until_local"])}
         utc = {"since": figures.stamp(at["utc"]), "until": figures.stamp(at["until_utc"])}
         lines += [say("report_when_held", **local), say("report_when_held_utc", **utc)]
+    lines += beside(content, figures)
     return Hero(figures.number(claim["value"]), caption, tuple(line for line in lines if line))
+
+
+def beside(content: Content, figures: Figures) -> list[str]:
+    """Return what must not be overlooked beside the number: exclusions, earlier claims, rules not met."""
+    say, claim = figures.words.say, content.claim
+    if claim is None:
+        return []
+    excluded = sum(one["viewers"] for one in claim["exclusions"])
+    told = []
+    if excluded:
+        told.append(say("report_beside_excluded", n=figures.number(excluded)))
+    if content.superseded:
+        told.append(say("report_beside_superseded", n=figures.number(len(content.superseded))))
+    if not claim["profile"]["pass"]:
+        told.append(say("report_beside_rules"))
+    return told
 
 
 def curve_figure(content: Content, figures: Figures) -> Figure | None:

@@ -193,6 +193,27 @@ def test_markup_in_a_title_is_text():
     assert "\\*b\\*" in markdown(made("cover", "en", given))
 
 
+def test_exclusions_and_rules_that_are_not_met_stand_beside_the_number():
+    event = definition()
+    missed = {
+        "duration_s": 60,
+        "duration_ok": False,
+        "streams": 1,
+        "streams_ok": True,
+        "pass": False,
+    }
+    excluded = [{"reason": "staff", "viewers": 5}, {"reason": "probes", "viewers": 2}]
+    log = [*entries(event, ticks=60, claim=False)]
+    log.append(canonical.dump(claim_of(event, ticks=60, profile=missed, exclusions=excluded)))
+    lines = next(
+        b.lines for b in made("claim", "en", content(findings(), log)).blocks if isinstance(b, Hero)
+    )
+    assert "Viewers excluded: 7" in lines
+    assert "The rules that were agreed on are NOT met." in lines
+    plain = next(b.lines for b in made("claim", "en").blocks if isinstance(b, Hero))
+    assert not any("excluded" in line or "NOT" in line for line in plain)
+
+
 def test_an_earlier_claim_is_on_the_page_with_why():
     event = definition()
     log = [*entries(event, ticks=60)]
