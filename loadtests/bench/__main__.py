@@ -81,7 +81,7 @@ def verifying_table(rows: list[dict[str, Any]]) -> Table:
     )  # fmt: skip
     for row in rows:
         table.add_row(
-            f"{row['viewers']:,}",
+            f"{row['viewers']:,}" + (" *" if row["costly"] else ""),
             f"{row['seconds']:,}",
             f"{row['heartbeats']:,}",
             f"{row['took_s']:.1f}",
@@ -116,6 +116,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
         sizes = [size for size in verifying.SIZES if size <= options.viewers]
         result["verify"] = await verifying.compare(sizes, options.event_seconds, told)
         console.print(verifying_table(result["verify"]["rows"]))
+        console.print("* a rule asks how long each was there, and some were excluded")
         if (exponent := result["verify"]["exponent"]) is not None:
             console.print(
                 f"CPU of verifying grows with heartbeats to the power of {exponent:.2f}\n"

@@ -25,13 +25,19 @@ _LATER = 0.05  # of all viewers come when it has begun
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large an event is, and what it is drawn from."""
+    """How large an event is, and what it is drawn from.
+
+    `presence_s`: how long one must be there to be in the number claimed. `excluded`: how many of the first
+    viewers are excluded when the first second has been counted. Both make counting dearer.
+    """
 
     viewers: int
     seconds: int
     interval: int = 10
     streams: int = 2
     seed: int = 1
+    presence_s: int = 0
+    excluded: int = 0
 
 
 class Crowd:

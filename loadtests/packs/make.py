@@ -21,9 +21,10 @@ from streamcount.config import Settings
 from streamcount.core import body as bodies
 from streamcount.core.body import BLOCK_BYTES, Body
 from streamcount.core.claiming import Told, make_claim
-from streamcount.core.entries import EndEntry, Entry, EpochEntry
-from streamcount.core.event import parse_event
-from streamcount.core.figures import Counts, FigureCount
+from streamcount.core.course import Course
+from streamcount.core.entries import EndEntry, Entry, EpochEntry, ExcludeEntry
+from streamcount.core.event import Event, parse_event
+from streamcount.core.figures import Counts, FigureCount, replayed
 from streamcount.core.recount import Recount, Tallies
 from streamcount.evidence.bundle import export
 from streamcount.notary import archive as archives
@@ -60,6 +61,13 @@ def _write(scale: Scale, folder: Path, told: Callable[[int, int], None]) -> int:
             "window": 30,
             "interval": scale.interval,
             "streams": [{"id": f"s{number}"} for number in range(scale.streams)],
+            "rule_profile": {
+                "id": "crowd",
+                "duration_s": 0,
+                "presence_s": scale.presence_s,
+                "single_stream": False,
+                "count": "net",
+            },
         }
     )
     archives.create(folder, event, "loadtests.invalid")
@@ -90,17 +98,39 @@ def _write(scale: Scale, folder: Path, told: Callable[[int, int], None]) -> int:
         body = crowd.second(number)
         tick(body, crowd.heartbeats - before)
         told(number + 1, scale.seconds)
+        if number == 0 and scale.excluded:
+            names = tuple(one.tobytes().hex() for one in body.registrations["pseudonym"])
+            put(ExcludeEntry(names[: scale.excluded], "probes"))
+            recount.exclude(names[: scale.excluded])
     put(EndEntry(FIRST + scale.seconds - 1))
     none = np.zeros_like(body.presence)
     nobody = Body(body.registrations[:0], body.moves[:0], none, none)
     while not course.final:
         tick(nobody, 0)
     archive.append(waiting)
-    found = figures.found(course.viewers, course.ticks_open)
+    counts = _counts(figures, course, event, folder)
     said = Told(archive.root, "", words_of(event), software(), lambda _: 0)
-    archive.append([(make_claim(course, Counts(found, found), said), b"")])
+    archive.append([(make_claim(course, counts, said), b"")])
     archive.close()
     return crowd.heartbeats
+
+
+def _counts(figures: FigureCount, course: Course, event: Event, folder: Path) -> Counts:
+    """Return what the bodies come to: known already, unless somebody was excluded."""
+    if not course.exclusions:
+        found = figures.found(course.viewers, course.ticks_open)
+        return Counts(found, found)
+    log = ArchiveReader(folder)
+    size = log.refresh().size
+    (counts,) = replayed(
+        event,
+        FIRST,
+        course.ticks_open,
+        course.in_clock_gap,
+        [course.exclusions],
+        lambda: ((frame.entry, frame.stored) for frame in log.frames(0, size)),
+    )
+    return counts
 
 
 def main() -> int:
@@ -110,9 +140,19 @@ def main() -> int:
     parser.add_argument("--viewers", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--presence-s", type=int, default=0, help="asked of who is to be counted")
+    parser.add_argument(
+        "--excluded", type=int, default=0, help="viewers, of those of the first tick"
+    )
     options = parser.parse_args()
     start = time.process_time()
-    scale = Scale(options.viewers, options.seconds, seed=options.seed)
+    scale = Scale(
+        options.viewers,
+        options.seconds,
+        seed=options.seed,
+        presence_s=options.presence_s,
+        excluded=options.excluded,
+    )
     made = make(scale, options.pack, lambda _done, _all: None)
     print(json.dumps(made | {"cpu_s": round(time.process_time() - start, 1)}))
     return 0

@@ -50,10 +50,12 @@ def test_the_bench_measures_every_server_and_the_store(tmp_path):
     assert all(row["heartbeats"] == 40 and row["answered"] > 20 for row in told["worker"])
     assert all(row["cpu_us"] > 0 for row in told["worker"])
     assert [row["viewers"] for row in told["store"]] == [10_000]
-    (row,) = told["verify"]["rows"]
-    assert (row["viewers"], row["seconds"]) == (10_000, 20)
-    assert row["heartbeats"] > row["peak"] > 9_000
-    assert 0 < row["pack_bytes"] < 20 * row["viewers"] + 1.5 * row["heartbeats"]
+    plain, costly = told["verify"]["rows"]
+    assert (plain["costly"], costly["costly"]) == (False, True)
+    for row in (plain, costly):
+        assert (row["viewers"], row["seconds"]) == (10_000, 20)
+        assert row["heartbeats"] > row["peak"] > 9_000
+        assert 0 < row["pack_bytes"] < 25 * row["viewers"] + 1.5 * row["heartbeats"]
 
 
 def test_packs_of_one_seed_count_the_same_and_of_another_differ(tmp_path):
