@@ -21,6 +21,7 @@ FAST = {
     # How long something takes is the machine's affair: no test that is not about them meets these.
     "STREAMCOUNT_EMBEDDED_START_S": "120",
     "STREAMCOUNT_BEACON_WAIT_S": "60",
+    "STREAMCOUNT_STALL_S": "30",
 }
 # Longer than anything takes that will come at all, on a machine that has ten times too much to do.
 PATIENT_S = 180.0

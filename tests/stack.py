@@ -122,7 +122,10 @@ class Stack:
 
     def new_events(self):
         asking = Asking(self.witness)
-        return Events(self.settings, self.buckets_of, Directory(self.client), self.polling, asking)
+        return Events(self.settings, self.buckets_of, self.directory(), self.polling, asking)
+
+    def directory(self):
+        return Directory(self.client, connections_max=self.settings.test_connections_max)
 
     def buckets_of(self, listed):
         return buckets_of(self.client, listed, self.settings)
@@ -132,9 +135,7 @@ class Stack:
         http = PublicHttp(gateway, PublicFiles(self.settings.data))
         await http.start()
         gateway.http = http.connection
-        worker = Worker(
-            self.settings, gateway, Directory(self.client), self.buckets_of, (node, boot)
-        )
+        worker = Worker(self.settings, gateway, self.directory(), self.buckets_of, (node, boot))
         await worker.listen(None)
         self.tasks.append(asyncio.create_task(worker.run()))
         self.workers.append((worker, http))

@@ -120,6 +120,7 @@ class Trial:
 
     def serve(self, *options, **environment):
         data = self.folder / "data"
+        environment = {"STREAMCOUNT_STALL_S": "1"} | environment  # as it is by default
         self.service = self.enter(Service(data, self.folder / "serve.log", *options, **environment))
         return self.service
 

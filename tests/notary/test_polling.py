@@ -418,6 +418,7 @@ async def test_the_example_of_another_platform_in_the_pages_works(valkey, tmp_pa
             await writer.wait_closed()
 
     settings, port = PlatformSettings(**QUICK), free_port()
+    made["Example"].requests_per_day_max = 10**6  # as it stands there, one is due every ten seconds
     polling = Polling([made["Example"](settings, f"http://127.0.0.1:{port}", KEY)], settings)
     stream = {"id": "main", "platform": {"name": "example", "video": "77"}}
     async with (
