@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamcount.core.claiming import check_definition
 from streamcount.core.event import (
     Stream,
     check_profile,
@@ -16,6 +17,7 @@ from streamcount.core.event import (
 )
 from streamcount.core.fields import EventError, Title
 from streamcount.core.profile import NEUTRAL
+from streamcount.core.trust import Trust, Witness
 
 MINIMAL = {"id": "lesson", "title": {"en": "A lesson"}}
 
@@ -149,3 +151,14 @@ def test_anything_else_is_an_event_error(given_value):
         parse_event(given_value)
     except EventError:
         return
+
+
+def test_a_definition_that_a_claim_has_no_room_for_is_refused_beforehand():
+    origins = [f"https://{'a' * 250}{number:02}.example" for number in range(50)]
+    wide = "\U0001d7d9" * 200
+    event = parse_event({**MINIMAL, "policy": {"origins": origins}})
+    event = dataclasses.replace(event, title=Title(wide, wide), organiser=Title(wide, wide))
+    check_definition(event)
+    trust = Trust(tuple(Witness(f"{name}+00000000+A", wide) for name in "abcdefgh"), 1, ())
+    with pytest.raises(EventError, match="a claim has room for"):
+        check_definition(dataclasses.replace(event, trust=trust))

@@ -119,7 +119,9 @@ function drawEvents(events) {
 function drawCounts(counts) {
   const words = state.words;
   element("title").textContent = counts.title[state.lang] || counts.title.en || counts.title.ar;
-  element("stage").textContent = words[`stage_${counts.stage}`];
+  // The claim is counted once more from the evidence, which of a large event takes a while.
+  const percent = counts.counting ? number(Math.floor((100 * counts.counting.done) / counts.counting.all)) : "";
+  element("stage").textContent = words[`stage_${counts.stage}`] + (percent && ` (${words.counting_claim.replace("{n}", percent)})`);
   element("rehearsal").hidden = counts.kind === "attempt";
   element("rehearsal").textContent = words.rehearsal;
   element("peak").textContent = number(counts.peak);
@@ -133,7 +135,8 @@ function drawCounts(counts) {
   element("target_line").hidden = !counts.target;
   if (counts.target) {
     // Only the number that is claimed crosses the line.
-    const claimed = counts.platform && counts.platform.claimed ? counts.platform.so_far.peak : counts.peak;
+    const soFar = counts.platform && counts.platform.claimed ? counts.platform.so_far.peak : counts.peak;
+    const claimed = counts.claim ? counts.claim.value : soFar;
     const beaten = claimed >= counts.target ? ` ${words.beaten}` : "";
     element("target").textContent = number(counts.target) + beaten;
   }
