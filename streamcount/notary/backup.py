@@ -3,7 +3,8 @@
 Of each event the checkpoint is read first, and of the segment what that covers: so the copy is whole, as of
 one moment. A copy of an event that was going on is marked: the original may have gone on from there, and a
 notary that went on from the copy would write a second history. `streamcount adopt` takes it when it has
-reached what was published; no mark, and nothing to fear, when the event was final.
+reached what was published. No mark when the event was final: what was written down or corrected since is
+missing in the copy, and then nothing more must be written into it.
 """
 
 from __future__ import annotations

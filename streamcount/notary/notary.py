@@ -136,7 +136,9 @@ class Notary:
             self.archive.check()
             if self.log.stopped:
                 raise StoppedError(self.log.stopped)
-            if self.course.final and claiming is None:
+            # Not before the store was armed: until then this could be an older copy.
+            known = self.armed.ready or self.course.claim is not None
+            if self.course.final and known and claiming is None:
                 # Beside the steps, as what workers still hold has to be acknowledged meanwhile.
                 claiming = asyncio.create_task(self.acts.claim())
                 claiming.add_done_callback(lambda _: wake.set())

@@ -237,3 +237,15 @@ def run_in(folder, command):
     return subprocess.run(
         ["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True
     ).stdout
+
+
+async def test_nothing_is_claimed_before_the_store_says_that_this_is_no_older_copy(
+    tmp_path, author
+):
+    final(author, claim=False)
+    nobody = f"unix://{tmp_path}/no.sock"
+    async with Stack(nobody, tmp_path, workers=0, flush=False) as stack:
+        notary = stack.events.notaries["lesson"]
+        await stack.until(lambda: notary.health.trouble)
+        assert notary.claims.progress is None
+    assert notary.course.claim is None
