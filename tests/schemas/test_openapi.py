@@ -184,6 +184,8 @@ def test_the_limits_are_those_of_the_code():
         assert asked[name]["maxLength"] == most
     assert asked["viewers"]["maxItems"] == entries.EXCLUDED_PER_ENTRY_MAX
     assert SCHEMAS["Figures"]["required"] == list(claim.Figures.__slots__)
+    shown = [name for name in claim.ClaimEntry.__slots__ if name != "definition"]
+    assert SCHEMAS["Claim"]["required"] == [*SCHEMAS["Claim"]["properties"]] == shown
     counts = SCHEMAS["Counts"]["allOf"][1]["properties"]
     assert counts["gap_ticks"]["required"] == list(entries.GAP_KINDS)
     assert counts["latest_gaps"]["maxItems"] == publish.LATEST_GAPS
