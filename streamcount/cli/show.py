@@ -89,6 +89,7 @@ def event_panel(event: dict[str, Any], counts: dict[str, Any]) -> Panel:
         "counting": counting_line(counts),
         "rules": event["definition"]["rule_profile"]["id"],
         "platform": platform_line(counts, zone),
+        "seen by others": witness_line(counts["witnessing"]),
         "origins": ", ".join(event["definition"]["policy"]["origins"][:10]) or "any",
         "log": f"{event['log_size']:,} entries, root {event['log_root'][:16]}...",
         "key": event["key"],
@@ -120,6 +121,17 @@ def counting_line(counts: dict[str, Any]) -> str:
     """Return how far a claim has been counted, while it is."""
     counting = counts["counting"]
     return "" if counting is None else f"{counting['done']:,} of {counting['all']:,} entries, again"
+
+
+def witness_line(told: dict[str, Any]) -> str:
+    """Return how much of the log others have seen, and what is wrong with whom; empty without others."""
+    if not told["parties"]:
+        return ""
+    lines = [f"witnessed up to entry {told['witnessed']:,}, timed up to {told['timed']:,}"]
+    for one in told["parties"]:
+        wrong = f": {one['trouble']}" if one["trouble"] else ""
+        lines.append(f"{one['kind']} {one['name']}, {one['seen']:,}{wrong}")
+    return "; ".join(lines + ([told["trouble"]] if told["trouble"] else []))
 
 
 def platform_claim(event: dict[str, Any], counts: dict[str, Any]) -> str:

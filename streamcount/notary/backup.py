@@ -106,6 +106,16 @@ def _copy(folder: Path, to: Path) -> BackedUp:
             chunk = source.read(min(left, _CHUNK_BYTES))
             left -= len(chunk)
             disk.append(copy, chunk)
+    for name, data in reader.kept().items():
+        _put(to / name, data, disk)
     disk.make(to / reading.CHECKPOINT, reader.signed)
     disk.sync_folder(to)
     return BackedUp(folder.name, size, final)
+
+
+def _put(path: Path, data: bytes, disk: Disk) -> None:
+    """Write a file of a folder that may not be there yet."""
+    if not path.parent.is_dir():
+        path.parent.mkdir(mode=0o700)
+    disk.make(path, data)
+    disk.sync_folder(path.parent)

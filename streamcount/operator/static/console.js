@@ -199,6 +199,19 @@ function drawPlatform(counts) {
   element("beside_told").replaceChildren(...lines);
 }
 
+// Who else has seen how much of the log, and what is wrong with whom.
+function drawOthers(counts) {
+  const told = counts.witnessing;
+  element("others_line").hidden = !told.parties.length;
+  const said = state.words.others_told
+    .replace("{n}", number(told.witnessed))
+    .replace("{n_timed}", number(told.timed));
+  const troubled = told.parties.filter((one) => one.trouble).map((one) => `${one.name}: ${one.trouble}`);
+  if (told.trouble) troubled.push(told.trouble);
+  const lines = troubled.flatMap((text) => [document.createElement("br"), english(text)]);
+  element("others").replaceChildren(said, ...lines);
+}
+
 // Where a platform has no number, the line has a gap; a number alone between two gaps is a dot.
 function platformPath(told, x, y, first) {
   let open = false;
@@ -258,6 +271,7 @@ async function look() {
     const told = asked ? await askJson(asked) : null;
     drawCounts(counts);
     drawPlatform(counts);
+    drawOthers(counts);
     drawCurve(timeline, told, counts.target, counts.timezone);
     drawGaps(counts, timeline);
   } catch (error) {
