@@ -125,7 +125,9 @@ async function qualifiedOf(log, counting, found, bodyOf) {
     const { presence: bits, breaks } = counting.parts(entry, body, null);
     for (let v = 0; v < entry.viewers; v++) {
       const bit = 0x80 >> (v & 7);
-      if (breaks !== null && breaks[v >> 3] & bit) before[v] = NEVER;
+      const broke = breaks === null ? 0 : breaks[v >> 3];
+      if (bit === 0x80 && (bits[v >> 3] | broke) === 0) v += 7; // eight of whom there is nothing
+      if (broke & bit) before[v] = NEVER;
       if (!(bits[v >> 3] & bit) || done[v]) continue;
       if (i <= found.at) {
         before[v] = i;
