@@ -41,7 +41,7 @@ const WORDS_EN = {
   claimed: "The number claimed",
   claimed_none: "No number is claimed",
   so_far: "The number so far; nothing is claimed yet",
-  people: "people at the same instant",
+  people: "viewers at the same instant",
   qualified_of: "Proven at that instant: {peak}. Of these, proven in at least {s} seconds of the event, as the rules ask: {n}.",
   platform_people: "viewers at once, by the platform's own count",
   platform_source: "The platform itself is the source of this number. Only the integrity of the samples is shown here, not that the number is right.",
