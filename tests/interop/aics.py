@@ -47,10 +47,10 @@ def verdicts(bench):
                     told["ok"],
                     told["why"],
                 )
-        for what, signed, witnesses, right in cosigned.notes(bench.logs[257]):
+        for what, signed, key, witnesses, right in cosigned.checkpoints(bench):
             told = other.ask(
                 op="cosigned",
-                key=bench.logs[257].vkey,
+                key=key,
                 note=base64.b64encode(signed).decode(),
                 witnesses=witnesses,
             )

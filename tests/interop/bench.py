@@ -18,9 +18,17 @@ class Bench:
         sizes = making.SHORT_SIZES if short else making.SIZES
         self.logs = {size: making.make_log(self.folder / "logs", size) for size in sizes}
         self.event = making.make_event(self.folder, ticks=300 if short else 600)
+        # With tokens and cosignatures; made when a tool asks for it, as openssl has to be here.
+        self._timed = None
         # (what, address, key, right) of logs that are served while the tools run.
         self.served = []
         self._cases = None
+
+    @property
+    def timed(self):
+        if self._timed is None:
+            self._timed = making.make_timed(self.folder / "timed")
+        return self._timed
 
     def spoilable(self):
         """The logs that are spoilt: one with tiles of each level, one in a single tile, and the least."""

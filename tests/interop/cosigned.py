@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 
 from streamcount.tlog import cosignature, note
+from tests.evidence.authority import OPENSSL
+from tests.evidence.trusted import KEYS
 from tests.interop.making import signer
 from tests.interop.spoiling import flipped
 
@@ -19,8 +21,33 @@ def vkeys(*numbers):
     return [cosignature.witness_of(witness(number)).vkey() for number in numbers]
 
 
+def checkpoints(bench):
+    """Yield what, checkpoint, the log's key, the witnesses whose lines are asked for, and whether they hold."""
+    log = bench.logs[257]
+    for what, signed, witnesses, right in notes(log):
+        yield what, signed, log.vkey, witnesses, right
+    if OPENSSL is not None:
+        for what, signed, witnesses, right in kept(bench.timed):
+            yield what, signed, bench.timed.vkey, witnesses, right
+
+
+def kept(log):
+    """The checkpoints that a pack keeps, which two of its three witnesses cosigned."""
+    first, second, third = [one.vkey() for one in KEYS]
+    for path, signed in log.files.items():
+        if path.startswith("checkpoints/"):
+            yield f"{path} of a pack", signed, [first, third], True
+            yield f"{path} of a pack, a bit of a line", flipped_line(signed), [first, third], False
+            yield (
+                f"{path} of a pack, of a witness who did not see it",
+                signed,
+                [first, second],
+                False,
+            )
+
+
 def notes(log):
-    """Yield what, checkpoint, the witnesses whose lines are asked for, and whether they hold."""
+    """A checkpoint of ours with lines of ours."""
     text = note.peek(log.checkpoint)
     lines = [cosignature.cosign(witness(number), text, TIME + number) for number in range(3)]
     yield "one witness", log.checkpoint + lines[0], vkeys(0), True

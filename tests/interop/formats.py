@@ -42,8 +42,8 @@ def find(bench):
 def verdicts(bench):
     log = bench.logs[257]
     with Driver(bench.formats, seconds=bench.patience_s) as other:
-        for what, signed, witnesses, right in cosigned.notes(log):
-            told = other.ask(op="cosigned", key=log.vkey, note=_text(signed), witnesses=witnesses)
+        for what, signed, key, witnesses, right in cosigned.checkpoints(bench):
+            told = other.ask(op="cosigned", key=key, note=_text(signed), witnesses=witnesses)
             yield Verdict(_SEEN, what, right, told["ok"], told["why"])
         for what, data, number, right in receipts(bench, log):
             told = other.ask(

@@ -11,8 +11,10 @@ from pathlib import Path
 from streamcount.evidence.bundle import bundles, export
 from streamcount.notary.reading import ArchiveReader
 from streamcount.tlog import merkle, note, tiles
-from streamcount.tlog.checkpoint import Checkpoint
+from streamcount.tlog.checkpoint import Checkpoint, parse
+from tests.evidence.authority import Authority
 from tests.evidence.logs import some_event
+from tests.evidence.trusted import Witnessed
 
 ORIGIN = "streamcount.invalid/interop/0123456789abcdef"
 # Around every edge of a tile: of 256 entries, of two tiles, and of 256 tiles.
@@ -94,7 +96,21 @@ def make_event(folder, ticks=600):
     some_event(folder / "lesson", ticks=ticks, people=40).close()
     reader = ArchiveReader(folder / "lesson")
     export(reader, folder / "pack.zip")
+    return unpacked(folder, reader.signer.verifier.vkey())
+
+
+def make_timed(folder):
+    """The same of an event whose claim two witnesses and two authorities have seen."""
+    folder.mkdir()
+    authorities = {name: Authority(folder / name, name) for name in ("first", "second")}
+    event = Witnessed(folder, authorities).finish().keep(0, 2)
+    for name in authorities:
+        event.stamp(name, when=None)
+    return unpacked(folder, event.made().key)
+
+
+def unpacked(folder, vkey):
     with zipfile.ZipFile(folder / "pack.zip") as pack:
         files = {name: pack.read(name) for name in pack.namelist()}
-    made = write(folder / "unpacked", files, reader.signer.verifier.vkey())
-    return Made(made.folder, files, made.vkey, reader.checkpoint.size)
+    made = write(folder / "unpacked", files, vkey)
+    return Made(made.folder, files, vkey, parse(note.peek(files["checkpoint"])).size)

@@ -10,28 +10,22 @@ import re
 
 from tests.interop import openssl, spoiling
 from tests.interop.places import last_line, run
-from tests.interop.table import NotHereError, Verdict
+from tests.interop.table import Verdict
 
 NAME = "openssl ts"
 _ROW = "tokens over checkpoints: ts -verify"
+_ROOTS = "authorities' roots: x509 writes the same bytes"
 
 
 def find(bench):
-    version = openssl.find(bench)
-    if not _tokens(bench):
-        raise NotHereError("the pack of an event has no tokens: nothing here asks an authority yet")
-    return version
-
-
-def _tokens(bench):
-    return [path for path in bench.event.files if path.startswith("time/")]
+    return openssl.find(bench)
 
 
 def verdicts(bench):
     scratch = bench.folder / "tokens"
     scratch.mkdir()
-    files = bench.event.files
-    for path in _tokens(bench):
+    files = bench.timed.files
+    for path in (path for path in files if path.startswith("time/")):
         size, name = re.fullmatch(r"time/(\d+)\.(.+)\.tsr", path).groups()
         text = b"".join(files[f"checkpoints/{size}"].splitlines(keepends=True)[:3])
         token, root = files[path], files[f"trust/{name}.pem"]
@@ -58,6 +52,20 @@ def verdicts(bench):
                 f"{path}, another authority's root",
                 False,
                 *verify(scratch, text, token, other),
+            )
+
+    for path in (path for path in files if path.startswith("trust/")):
+        spellings = {
+            "": files[path],
+            ", with CR LF": files[path].replace(b"\n", b"\r\n"),
+            ", with a word in front": b"root\n" + files[path],
+        }
+        for how, pem in spellings.items():
+            yield Verdict(
+                _ROOTS,
+                path + how,
+                not how,
+                run("openssl", "x509", input=pem, text=False).stdout == pem,
             )
 
 

@@ -7,6 +7,7 @@ own code. Spoilt ones it has to refuse, each with the status that tlog-witness s
 from __future__ import annotations
 
 import base64
+import signal
 import socket
 import subprocess
 import time
@@ -21,9 +22,11 @@ from tests.interop import spoiling
 from tests.interop.making import entries_of, point, signer
 from tests.interop.places import environment, last_line, pinned, run
 from tests.interop.table import NotHereError, Verdict
+from tests.service import serving
 
 NAME = "aics-witness"
 _ROW = "checkpoints and our proofs, cosigned; the cosignature read by us"
+_ASKED = "asked by a running service, while an event goes on"
 _GROWTH = [1, 2, 3, 255, 256, 257, 511, 512, 513, 65_535, 65_536, 65_537, 70_000]
 _PATIENCE_S = 60
 
@@ -45,8 +48,11 @@ class Witness:
         self._do(
             "init", "--name", "witness.invalid/aics", "--listen", self.url.removeprefix("http://")
         )
-        log = signer().verifier
+
+    def trust(self, log):
+        """Have it know a log."""
         self._do("add-log", "--origin", log.name, "--vkey", log.vkey())
+        self.process.send_signal(signal.SIGHUP)
 
     def _do(self, *arguments):
         done = run(*self._command, *arguments, cwd=self._folder)
@@ -62,11 +68,7 @@ class Witness:
             stderr=subprocess.DEVNULL,
         )
         try:
-            until = time.monotonic() + _PATIENCE_S
-            while self.asked("GET", "/healthz")[0] != 200:
-                if time.monotonic() > until or self.process.poll() is not None:
-                    raise NotHereError("it did not answer")
-                time.sleep(0.05)
+            self.wait_for(lambda: self.asked("GET", "/healthz")[0] == 200)
             words = self._do("status").split()
             key = next(word for word in words if word.startswith("witness.invalid/aics+"))
             self.key = note.parse_witness(key)
@@ -78,6 +80,13 @@ class Witness:
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait(10)
+
+    def wait_for(self, reached):
+        until = time.monotonic() + _PATIENCE_S
+        while not reached():
+            if time.monotonic() > until or self.process.poll() is not None:
+                raise NotHereError("it did not answer")
+            time.sleep(0.05)
 
     def asked(self, method, path, body=None):
         request = urllib.request.Request(self.url + path, data=body, method=method)
@@ -102,6 +111,8 @@ def verdicts(bench):
     fork.extend(map(leaf_hash, entries_of(sizes[-1], fork=0)))
     leaves = [leaf_hash(one) for one in entries_of(sizes[-1])]
     with Witness(bench.aics, bench.folder / "witness") as witness:
+        witness.trust(signer().verifier)
+        witness.wait_for(lambda: witness.add(1, [], point(leaves[:1]))[0] != 404)
         old = 0
         for size in sizes:
             signed, proof = point(leaves[:size]), tree.proof(old, size)
@@ -109,6 +120,33 @@ def verdicts(bench):
             status, answer = witness.add(old, proof, signed)
             yield Verdict(_ROW, f"{old} to {size}", True, *read(witness, signed, status, answer))
             old = size
+        if not bench.short:
+            yield from asked(bench, witness)
+
+
+def asked(bench, witness):
+    """Two events whose witness it is: of one it knows the log, of the other it was not told."""
+    folder = bench.folder / "asking"
+    folder.mkdir()
+    trust = {"witnesses": [{"key": witness.key.vkey(), "url": witness.url}], "quorum": 1}
+    with serving(folder, STREAMCOUNT_WITNESS_LOOK_S="0.1") as service:
+        keys = {event: service.create(event, trust=trust) for event in ("known", "unknown")}
+        witness.trust(note.parse_vkey(keys["known"]))
+        for event in keys:
+            service.open(event)
+        for event in keys:
+            service.close(event)
+        kept = folder / "data" / "events" / "known" / "checkpoints"
+        claimed = read_checkpoint(folder / "data" / "events" / "known" / "checkpoint")
+        service.wait_for((kept / str(claimed.size)).exists, 120)
+        for event, key in keys.items():
+            levels = service.verified(event, folder, key)["levels"]
+            what = f"the pack of an event whose log it knows {'' if event == 'known' else 'not '}has the level L2"
+            yield Verdict(_ASKED, what, event == "known", "L2" in levels, str(levels))
+
+
+def read_checkpoint(path):
+    return cp.parse(note.peek(path.read_bytes()))
 
 
 def refused(witness, old, size, proof, signed, fork):
