@@ -18,6 +18,7 @@ from streamcount.config import PackLimits
 from streamcount.evidence.fault import FaultError
 from streamcount.evidence.findings import Findings
 from streamcount.evidence.verify import verify
+from streamcount.evidence.witnessed import Outside
 from streamcount.report.content import NoReportError, content
 from streamcount.report.legible import Odd, legible
 
@@ -52,6 +53,14 @@ def report_command(  # noqa: PLR0913, PLR0917 (options)
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A checkpoint kept during the event; may be repeated.")
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="Whose cosignatures were agreed to be enough: a C2SP tlog-policy file."),
+    ] = None,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(help="An authority's root certificate (PEM) from elsewhere; may be repeated."),
+    ] = None,
     sign: Annotated[
         Path | None,
         typer.Option(
@@ -75,11 +84,20 @@ def report_command(  # noqa: PLR0913, PLR0917 (options)
     given = key_text(key, words)
     agreed = None if sheet is None else read_kept(sheet, words)
     kept = [read_kept(path, words) for path in checkpoint or []]
+    outside = Outside(
+        None if policy is None else read_kept(policy, words),
+        [read_kept(path, words) for path in root or []],
+    )
     limits = load_settings(PackLimits)
     with bar_of_phases(err) as progress:
-        tell = phases(progress, words)
         findings = verify(
-            pack, key=given, sheet=agreed, checkpoints=kept, limits=limits, progress=tell
+            pack,
+            key=given,
+            sheet=agreed,
+            checkpoints=kept,
+            outside=outside,
+            limits=limits,
+            progress=phases(progress, words),
         )
     if findings.fault is not None:
         for line in report(findings, words):
