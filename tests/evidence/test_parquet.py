@@ -112,6 +112,10 @@ def test_the_pages_statement_counts_what_we_count(tmp_path, options):
     assert all(curves[way] for way in ("logged", "gross", "net"))
     peak = findings.course.peak
     assert peaks["logged"] == (peak.count, peak.first)
+    for row in pq.read_table(tmp_path / "tables" / "claim.parquet").to_pylist():
+        claim = json.loads(row["claim"])
+        for way in ("gross", "net"):
+            assert peaks[way] == (claim[way]["peak"], claim[way]["peak_first"])
     if options.get("excludes"):
         assert curves["gross"] != curves["net"] != curves["logged"] != curves["gross"]
 
