@@ -348,8 +348,9 @@ def test_gaps_before_the_event_are_left_out_and_those_across_its_first_tick_cut(
 
 async def test_a_copy_beside_an_event_is_never_counted_on(valkey, tmp_path):
     async with Stack(valkey, tmp_path) as stack:
-        await stack.open_event()
-        shutil.copytree(tmp_path / "events" / "lesson", tmp_path / "events" / "lesson.bak")
+        notary = await stack.open_event()
+        async with notary.acts.turn:  # not while it is written
+            shutil.copytree(tmp_path / "events" / "lesson", tmp_path / "events" / "lesson.bak")
     async with Stack(valkey, tmp_path) as stack:
         assert list(stack.events.notaries) == ["lesson"]
         assert "in a folder of another name" in stack.events.broken["lesson.bak"]

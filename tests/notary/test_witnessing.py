@@ -182,7 +182,8 @@ async def test_a_notary_that_starts_again_goes_on_and_finishes_what_is_final(
             await stack.until(lambda: standing(stack)["witnessed"] > 0)
             seen = witness.size
             notary = await killed(stack, notary)
-            assert standing(stack)["parties"][0]["seen"] in {0, seen}
+            known = standing(stack)["parties"][0]["seen"]
+            assert known == 0 or seen <= known <= witness.size
             witness.fails, serving.fails = [500] * 10**6, [500] * 10**6
             await stack.until(lambda: notary.clock.ready)
             await stack.desk.close("lesson")
@@ -296,18 +297,20 @@ async def test_more_than_a_worker_checks_in_a_second_is_sent_away(valkey, tmp_pa
         stack,
         _,
     ):
-        statuses = [(await post(stack, b"x"))[0] for _ in range(12)]
-        assert 429 in statuses
-        assert statuses[0] == 400
+        assert (await post(stack, b"x"))[0] == 400
+        # At once, so that they are within a second on a machine that is busy, too.
+        answers = await asyncio.gather(*(post(stack, b"x") for _ in range(30)))
+        assert 429 in {status for status, _ in answers}
 
 
 # --- Another history ---
 
 
-def other_history(stack, notary, folder, ticks=9):
+async def other_history(stack, notary, folder, ticks=9):
     """A real second log under the same key: the archive as it was, grown differently."""
     copy = folder / "lesson"
-    shutil.copytree(stack.events.folder("lesson"), copy)
+    async with notary.acts.turn:  # not while it is written
+        shutil.copytree(stack.events.folder("lesson"), copy)
     (copy / "lock").unlink(missing_ok=True)
     author = Author.again(copy)
     # Somebody who was never there: an empty tick would be the same in both.
@@ -344,7 +347,7 @@ async def test_a_witness_that_saw_another_history_stops_the_event(valkey, tmp_pa
             await stack.until(
                 lambda: notary.course.next_tick is not None and notary.archive.size > 4
             )
-            other = other_history(stack, notary, tmp_path / "copy")
+            other = await other_history(stack, notary, tmp_path / "copy")
             witness.fails = []
             point = other.refresh()
             witness.size, witness.root, witness.signed = point.size, point.root, other.signed
@@ -359,7 +362,7 @@ async def test_a_checkpoint_of_another_history_that_anybody_posts_stops_the_even
     async with running(valkey, tmp_path / "data", witnesses=(None,)) as (stack, notary):
         await opened(stack)
         await stack.until(lambda: notary.archive.size > 3)
-        other = other_history(stack, notary, tmp_path / "copy", ticks=1)
+        other = await other_history(stack, notary, tmp_path / "copy", ticks=1)
         size = other.refresh().size
         await stack.until(lambda: notary.archive.size > size)
         status, said = await post(stack, other.signed)
