@@ -83,6 +83,8 @@ class Kept:
         """
         point = cosignature.open_cosigned(signed, self.verifier, ()).point
         kept = self.points.get(point.size)
+        if kept is not None and witness in kept.lines:
+            return  # the earlier one says more
         lines = {witness: line} if kept is None else kept.lines | {witness: line}
         self._write_point(cosignature.write_cosigned(signed, lines), point.size)
 

@@ -106,13 +106,18 @@ class Notary:
 
     def uncertain(self) -> bool:
         """Tell whether the latest numbers are to be doubted: cut off from the store, or behind."""
-        return self.armed.uncertain()
+        return bool(self.log.stopped) or self.armed.uncertain()
+
+    @property
+    def trouble(self) -> str:
+        """What is in the way of counting, for operators; empty when nothing is."""
+        # A step that is under way when the event is stopped takes its own trouble back at its end.
+        return f"stopped: {self.log.stopped}" if self.log.stopped else self.health.trouble
 
     def stop(self, why: str) -> None:
         """Publish nothing any more: there is another history of this log."""
         if not self.log.stopped:
             self.log.stopped = why
-            self.health.trouble = f"stopped: {why}"
             self.acts.wake.set()
 
     async def rest(self) -> None:

@@ -316,5 +316,5 @@ def _summary(notary: Notary) -> dict[str, Any]:
         "interval": event.interval,
         "excluded": notary.excluded,
         "uncertain": notary.uncertain(),
-        "trouble": notary.health.trouble,
+        "trouble": notary.trouble,
     }

@@ -118,11 +118,18 @@ class Witnessing:
                     party = self.authorities[number]
                     work = _bound(self._stamp, authority.name, authority.url)
                     tasks.create_task(self._serve(party, work))
-            nobody = not self._trust.witnesses and not self._trust.authorities
-            pause_s = self._settings.idle_look_s if nobody else self._settings.look_s
             while not self._notary.log.stopped:
                 await self._tried(self._look)
-                await asyncio.sleep(pause_s)
+                settings, idle = self._settings, self._is_idle()
+                await asyncio.sleep(settings.idle_look_s if idle else settings.look_s)
+
+    def _is_idle(self) -> bool:
+        """Tell whether there is nobody to ask, or nothing left to ask them."""
+        parties = [*self.witnesses, *self.authorities]
+        if self._wanted is None or self._final_since is None:
+            return not parties
+        size = self._wanted.point.size
+        return self._gave_up() or all(one.seen >= size for one in parties)
 
     async def _tried(self, work: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -70,6 +70,11 @@ def test_dropped_cosignatures_cost_the_level_and_nothing_else(tmp_path):
     assert levels(event.verify()) == ["L1"]
 
 
+def test_of_two_cosignatures_by_one_witness_the_earlier_is_kept(tmp_path):
+    event = Witnessed(tmp_path).finish().keep(0, 1).keep(0, 1, when=FIRST + 4_000)
+    assert event.verify().as_dict()["witness_lag_s"]["claim"] == FIRST + 41 - (FIRST + 25)
+
+
 def test_what_was_seen_before_the_result_is_kept_and_does_not_cover_it(tmp_path):
     event = Witnessed(tmp_path)
     event.keep(0, 1, 2, size=3).keep(0, 1, size=16)

@@ -323,6 +323,8 @@ async def other_history(stack, notary, folder, ticks=9):
 
 async def broken(stack, notary):
     await stack.until(lambda: notary.stage == "broken")
+    # What was being written when that was found may still be.
+    await stack.until(stack.events._tasks["lesson"].done)
     size, published = notary.archive.size, stack.desk.counts("lesson")["archived"]
     (summary,) = stack.desk.summaries()
     assert "another history" in summary["trouble"]
