@@ -24,7 +24,7 @@ FOLDER = resources.files("streamcount.verifier")
 @pytest.mark.parametrize("path", sorted(HERE.glob("*.test.mjs")), ids=lambda path: path.name)
 def test_in_node(path):
     ran = subprocess.run(
-        [NODE, "--test", str(path)], capture_output=True, text=True, timeout=600, check=False
+        [NODE, "--test", str(path)], capture_output=True, text=True, timeout=1200, check=False
     )
     assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-2000:]
 
