@@ -8,6 +8,7 @@ direction of writing become U+FFFD, so that a title cannot reorder the words aro
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 import zoneinfo
 from typing import Final
 
@@ -17,6 +18,9 @@ _ARABIC: Final = str.maketrans("0123456789,.", "٠١٢٣٤٥٦٧٨٩٬٫")
 _ARABIC_DIGITS: Final = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 _JOINERS: Final = "\u200c\u200d"
 _NONE: Final = "–"
+# What isolates Arabic in an English line (Unicode's bidirectional algorithm, RLI and PDI).
+_RIGHT_TO_LEFT: Final = "\u2067"
+_END: Final = "\u2069"
 
 
 class Figures:
@@ -83,7 +87,10 @@ class Figures:
 
     def own(self, value: object) -> str:
         """Return what came from elsewhere: harmless, and in one piece among our words."""
-        return self.words.ltr(harmless(value))
+        text = harmless(value)
+        if self.words.language == "en" and _runs_from_the_right(text):
+            return f"{_RIGHT_TO_LEFT}{text}{_END}"
+        return self.words.ltr(text)
 
     def plain(self, value: object) -> str:
         """Return what came from elsewhere for a place where all runs from left to right anyway."""
@@ -112,6 +119,12 @@ class Figures:
 
     def _plain(self, text: str) -> str:
         return text.translate(_ARABIC_DIGITS) if self._arabic else text
+
+
+def _runs_from_the_right(text: str) -> bool:
+    """Tell which way a text runs: what its first letter says (P2)."""
+    kinds = (unicodedata.bidirectional(character) for character in text)
+    return next((kind for kind in kinds if kind in {"L", "R", "AL"}), "L") != "L"
 
 
 def harmless(value: object) -> str:

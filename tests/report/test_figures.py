@@ -47,3 +47,10 @@ def test_an_unknown_zone_is_utc_and_says_so():
 def test_what_turns_the_direction_or_cannot_be_seen_is_replaced(odd):
     assert harmless(f"a{odd}b") == "a\ufffdb"
     assert harmless("ن\u200cم") == "ن\u200cم"
+
+
+def test_what_runs_the_other_way_stays_in_one_piece():
+    assert figures("en").own("درس 5") == "\u2067درس 5\u2069"
+    assert figures("en").own("a درس") == "a درس"
+    assert figures("ar").own("lesson 5") == "\u2066lesson 5\u2069"
+    assert figures("ar").own("درس 5") == "درس 5"
