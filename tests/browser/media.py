@@ -27,7 +27,9 @@ FILM_S = 400
 LESSON_S = 300  # how long what is not live lasts
 NEXT_S = 360  # and what comes after it
 READY_S = 10  # of the film, when a live list is asked for first
-LIST_S = 8  # what a live list holds
+# What a live list holds: more than a player falls behind that gets no time to play; from beyond some never come back.
+LIST_S = 90
+NEAR_S = READY_S + 1  # how far behind the end players begin
 HELD_S_MAX = 300
 KINDS = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css",

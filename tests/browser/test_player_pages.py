@@ -119,7 +119,7 @@ def what_is_wrong(name, page, evidence):
         yield f"source {page.source}"
     # A player that gets no time to play falls behind for a while; but it says how far.
     behind = [beat["behind_live_s"] for beat, _ in played]
-    near = [one for one in behind if one is not None and 0 < one < media.LIST_S + 1]
+    near = [one for one in behind if one is not None and 0 < one < media.NEAR_S]
     if not near if name in LIVE else behind[-1] is not None:
         yield f"behind live {behind}"
     if page.complaints:  # also of its own Content-Security-Policy
