@@ -7,6 +7,8 @@ the attack.
 
 from __future__ import annotations
 
+import contextlib
+import random
 import re
 import shutil
 from pathlib import Path
@@ -22,9 +24,10 @@ from streamcount.notary.reading import ArchiveReader
 from streamcount.tlog import cosignature, note
 from streamcount.tlog.merkle import block_root
 from tests.evidence.authority import OPENSSL, Authority, faketime_library
-from tests.evidence.forging import Forger, Made, contents
+from tests.evidence.forging import Forger, Made, contents, make
 from tests.evidence.logs import FIRST, Author, definition
 from tests.evidence.resigning import resigned
+from tests.evidence.test_second import CASES, ODD, mutate
 from tests.evidence.trusted import Witnessed
 
 PAGE = Path(__file__).parents[2] / "docs" / "attacks.md"
@@ -86,7 +89,7 @@ def test_every_row_of_the_page_is_here():
         name for row in rows for name in re.findall(r"`(\w+)`", row[4]) if row[4].strip() != "test"
     }
     assert named == {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
-        "every_row_of_the_page_is_here"
+        "every_row_of_the_page_is_here", "no_pack_changed_and_signed_by_another_holds_under_the_key_agreed_on"
     }  # fmt: skip
 
 
@@ -302,3 +305,28 @@ def test_own_authority(tmp_path):
     forged = resigned(made, tmp_path, {f"time/{size}.first.tsr": token, "trust/first.pem": own.pem})
     assert made.verify(forged).fault.code == "paper"
     assert made.verify(outside=Outside(roots=[own.pem])).exit_code == 1
+
+
+# --- By others ---------------------------------------------------------------------------------------
+
+
+def test_no_pack_changed_and_signed_by_another_holds_under_the_key_agreed_on(tmp_path):
+    """Whoever changes a pack without the key can sign it with one of their own, of the same name."""
+    made = make(tmp_path, streams=2, ticks=20, people=15, excludes=0.1)
+    stranger = note.Signer(made.signer.name, bytes(32))
+    draw = random.Random(7)
+    told = 0
+    for _ in range(CASES):
+        forger = Forger(made, stranger)
+        forger.rooted = draw.random() < 0.9
+        with contextlib.suppress(*ODD):
+            mutate(forger, draw)
+        # As a forger would who knows the format: the first entry names the key that signs.
+        with contextlib.suppress(*ODD, IndexError):
+            forger.change(0, key=stranger.verifier.vkey())
+        if forger.entries:
+            forged = forger.write(tmp_path)
+            findings = made.verify(forged)
+            assert (findings.exit_code, findings.fault.code) == (1, "other_key")
+            told += made.verify(forged, key=None).wrong is None
+    assert told > 0
