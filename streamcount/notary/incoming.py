@@ -15,12 +15,15 @@ import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from streamcount.core.entries import EventEntry
-from streamcount.notary.disk import Disk
 from streamcount.tlog import checkpoint as cp
 from streamcount.tlog import cosignature, note
+
+if TYPE_CHECKING:
+    # Who only reads an archive may do so on Windows, which has none of its locks.
+    from streamcount.notary.disk import Disk
 
 # Behind the address of the log.
 PATH: Final = "cosignatures"

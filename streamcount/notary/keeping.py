@@ -14,10 +14,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from streamcount.notary.disk import Disk
 from streamcount.tlog import cosignature, note, timestamp
+
+if TYPE_CHECKING:
+    # Who only reads an archive may do so on Windows, which has none of its locks.
+    from streamcount.notary.disk import Disk
 
 POINTS: Final = "checkpoints"
 TIMES: Final = "time"
@@ -46,7 +49,7 @@ class Kept:
     folder: Path
     verifier: note.Verifier
     witnesses: Sequence[note.Verifier]
-    disk: Disk = field(default_factory=Disk)
+    disk: Disk
     # Size -> who has cosigned it, by number; and the authorities whose tokens there are for it.
     points: dict[int, cosignature.Cosigned] = field(default_factory=dict)
     tokens: dict[int, set[str]] = field(default_factory=dict)

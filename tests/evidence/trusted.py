@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 from streamcount.evidence.bundle import export
+from streamcount.notary.disk import Disk
 from streamcount.notary.keeping import Kept
 from streamcount.notary.reading import ArchiveReader
 from streamcount.tlog import checkpoint as cp
@@ -66,7 +67,7 @@ class Witnessed:
 
     def keep(self, *witnesses, size=None, when=FIRST + 40):
         """Have witnesses cosign the checkpoint of that size."""
-        kept = Kept(self.folder / "lesson", self.reader.signer.verifier, KEYS)
+        kept = Kept(self.folder / "lesson", self.reader.signer.verifier, KEYS, Disk())
         kept.load()
         for number in witnesses:
             raw = cosignature.cosign(SIGNERS[number], self.text(size), when + number)
@@ -76,7 +77,7 @@ class Witnessed:
 
     def stamp(self, name, *, size=None, when=FIRST + 45):
         """Have an authority time it."""
-        kept = Kept(self.folder / "lesson", self.reader.signer.verifier, KEYS)
+        kept = Kept(self.folder / "lesson", self.reader.signer.verifier, KEYS, Disk())
         kept.load()
         token = self.authorities[name].token(self.text(size), now=when)
         kept.add_token(self.point(size), name, token)
