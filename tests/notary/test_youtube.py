@@ -11,7 +11,7 @@ import pytest
 
 from streamcount.config import PlatformSettings, YouTubeSettings
 from streamcount.core.platform import ANSWER_BYTES_MAX
-from streamcount.notary import platform as platforms
+from streamcount.notary import names
 from streamcount.notary.platform import YouTube
 from tests.stack import free_port
 from tests.youtube import KEY, YouTubeServer, raw, refusal
@@ -201,7 +201,7 @@ async def test_a_resolver_that_hangs_keeps_no_thread_that_the_archive_needs(monk
         asyncio.run_coroutine_threadsafe(release.wait(), loop).result()
         return []
 
-    monkeypatch.setattr(platforms.socket, "getaddrinfo", hang)
+    monkeypatch.setattr(names.socket, "getaddrinfo", hang)
     settings = PlatformSettings(deadline_s=0.2)
     youtube = YouTube(settings, YouTubeSettings(url="https://api.example", key=KEY))
     youtube.missing()
