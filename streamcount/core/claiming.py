@@ -98,7 +98,10 @@ def make_claim(course: Course, counts: Counts, told: Told) -> ClaimEntry:
         gross=counts.gross.figures,
         net=counts.net.figures,
         streams=claimed.streams,
-        exclusions=tuple(map(Excluded, reasons(course.exclusions), counts.excluded)),
+        exclusions=tuple(
+            Excluded(reason, viewers)
+            for reason, viewers in zip(reasons(course.exclusions), counts.excluded, strict=False)
+        ),
         first=course.first,
         last=course.close,
         loss_ticks=course.gap_ticks("loss"),

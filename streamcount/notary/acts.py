@@ -15,9 +15,10 @@ from streamcount.config import Settings
 from streamcount.core.bucket import BucketError
 from streamcount.core.claim import ClaimEntry
 from streamcount.core.claiming import ClaimError
-from streamcount.core.course import CourseError
+from streamcount.core.course import Course, CourseError
 from streamcount.core.entries import EndEntry, Entry, EpochEntry, ExcludeEntry, NoteEntry
 from streamcount.core.event import ActRefusedError
+from streamcount.core.figures import Counts
 from streamcount.notary.armed import Armed
 from streamcount.notary.claims import Claims, StoppedError
 from streamcount.notary.degraded import SECOND_US
@@ -134,18 +135,33 @@ class Acts:
                 counts = await self._claims.count(course)
             except StoppedError:
                 return
-            while len(log.course.exclusions) == len(course.exclusions):
+            claimed = None
+            while claimed is None:
                 try:
                     async with self.turn:
-                        # Of a claim that was left without the one that supersedes it.
-                        reason = course.exclusions[-1].reason if course.claims else ""
-                        entry = await self._claims.make(log.course, counts, reason)
-                        await log.append([(entry, b"")])
+                        claimed = await self._claim(course, counts)
                 except DiskFullError as error:
                     self._armed.failed(str(error), "the disk was full")
                     await asyncio.sleep(self._settings.notary_poll_s)
-                else:
-                    return
+            if claimed:
+                return
+
+    async def _claim(self, counted: Course, counts: Counts) -> bool:
+        """Append the claim of what was counted; false when the log has come to another count since."""
+        log = self._log
+        # What waited for room belongs in front of a claim.
+        await log.append_counted()
+        course = log.course
+        if (len(course.exclusions), len(course.gaps)) != (
+            len(counted.exclusions),
+            len(counted.gaps),
+        ):
+            return False
+        # Of a claim that was left without the one that supersedes it.
+        reason = course.exclusions[-1].reason if course.claims else ""
+        entry = await self._claims.make(course, counts, reason)
+        await log.append([(entry, b"")])
+        return True
 
     async def correct(
         self, reason: str, viewers: Sequence[str], exclude_reason: str = ""
