@@ -10,13 +10,19 @@ who write their own verifier.
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+import re
+from typing import Any, Final, NoReturn
 
 INTEGER_LIMIT = 2**53
 
 
 class NotCanonicalError(ValueError):
     """The bytes are not canonical JSON; the message says what about them."""
+
+
+# Five levels are all that any entry has (docs/evidence-format.md); what is deeper could exhaust the stack.
+DEPTH_MAX: Final = 16
+_NESTING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
 
 def dump(value: dict[str, Any]) -> bytes:
@@ -32,6 +38,9 @@ def load(data: bytes) -> dict[str, Any]:
     Raises:
         NotCanonicalError: they are no JSON object, or not the canonical form of one.
     """
+    if _depth(data) > DEPTH_MAX:
+        msg = f"more than {DEPTH_MAX} levels"
+        raise NotCanonicalError(msg)
     try:
         value = json.loads(
             data.decode("ascii"),
@@ -57,6 +66,20 @@ def load(data: bytes) -> dict[str, Any]:
     if b"\\ud" in data:
         _refuse_lone_surrogates(value)
     return value
+
+
+def _depth(data: bytes) -> int:
+    """Return how deeply lists and objects are nested, or at most how deeply."""
+    if data.count(b"[") + data.count(b"{") <= DEPTH_MAX:
+        return DEPTH_MAX
+    deepest = depth = 0
+    for found in _NESTING.finditer(data):
+        if found[0] in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif found[0] in b"]}":
+            depth -= 1
+    return deepest
 
 
 def _refuse_lone_surrogates(value: dict[str, Any]) -> None:

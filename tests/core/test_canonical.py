@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamcount.core.canonical import INTEGER_LIMIT, NotCanonicalError, dump, load
+from streamcount.core.canonical import DEPTH_MAX, INTEGER_LIMIT, NotCanonicalError, dump, load
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(1 - INTEGER_LIMIT, INTEGER_LIMIT - 1) | st.text(),
@@ -49,9 +49,23 @@ def test_is_ascii_without_white_space_between_values(value):
         (b'{"a":"\\udc00\\ud800"}', "lone surrogate"),
         (b"[1]", "not an object"),
         (b"", "no JSON"),
-        (b"[" * 100_000, "no JSON"),
+        (b"[" * 100_000, "levels"),
     ],
 )
 def test_another_spelling_is_refused_and_says_why(data, why):
     with pytest.raises(NotCanonicalError, match=why.replace("^", r"\^")):
         load(data)
+
+
+@pytest.mark.parametrize("depth", [DEPTH_MAX + 1, 990, 30_000])
+def test_what_is_nested_deeper_than_any_entry_is_refused_before_it_is_read(depth):
+    deep = b'{"a":' * (depth - 1) + b"[]" + b"}" * (depth - 1)
+    with pytest.raises(NotCanonicalError, match="levels"):
+        load(deep)
+
+
+def test_brackets_in_strings_are_no_levels():
+    value = {"a": '[{"\\' * 100, "b": [[], {}, "]"]}
+    assert load(dump(value)) == value
+    flat = {f"k{n}": [] for n in range(100)}
+    assert load(dump(flat)) == flat
