@@ -250,6 +250,8 @@ class PackLimits(BaseSettings):
     body_bytes_max: Bytes = Field(2**29, description="one tick's body, inflated")
     viewers_max: Count = Field(20_000_000, description="viewers of one event")
     ticks_max: Count = Field(32 * 86_400, description="ticks of one event")
+    entries_max: Count = Field(20_000_000, description="entries of a log")
+    excluded_max: Count = Field(1_000_000, description="viewers excluded in a log")
     window_present_max: Count = Field(
         40_000_000, description="viewers present, added up over one window's ticks: 16 bytes each"
     )

@@ -85,6 +85,7 @@ class Course:
     # Pseudonyms of viewers whose bits are not counted any more; who of them is registered, the bodies tell.
     excluded: set[bytes] = field(default_factory=set)
     exclusions: list[ExcludeEntry] = field(default_factory=list)
+    exclude_reasons: frozenset[str] = frozenset()
     notes: list[NoteEntry] = field(default_factory=list)
     live: int = 0
     proven: int = 0
@@ -321,9 +322,9 @@ class Course:
         names = set(map(bytes.fromhex, entry.pseudonyms))
         if len(names) < len(entry.pseudonyms) or names & self.excluded:
             raise CourseError("a viewer who is excluded twice")
-        reasons = dict.fromkeys([*(one.reason for one in self.exclusions), entry.reason])
-        if len(reasons) > EXCLUDE_REASONS_MAX:
+        if len(self.exclude_reasons | {entry.reason}) > EXCLUDE_REASONS_MAX:
             raise CourseError(f"more than {EXCLUDE_REASONS_MAX} different reasons of exclusions")
+        self.exclude_reasons = self.exclude_reasons | {entry.reason}
         self.excluded |= names
         self.exclusions.append(entry)
         self.corrected = self.excluded_since = True

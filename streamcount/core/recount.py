@@ -50,9 +50,9 @@ class Recount:
         self.viewers = 0
         # 16 bytes a viewer, by index.
         self.pseudonyms = bytearray()
-        # How many of the registered viewers are excluded.
-        self.excluded = 0
         self._names = set(excluded)
+        # Those of them that were not looked for yet among the registered viewers.
+        self._new_names: set[bytes] = set()
         self._indices = np.zeros(0, np.int64)
         self._mask: Bitmap = np.zeros(0, np.uint8)
         self._running = RunningCount(
@@ -70,7 +70,19 @@ class Recount:
         """Leave these viewers, pseudonyms in hexadecimal, out of all counts from the next tick on."""
         names = set(map(bytes.fromhex, pseudonyms))
         self._names |= names
-        self._leave_out(_find(self.pseudonyms, names))
+        self._new_names |= names
+
+    @property
+    def excluded(self) -> int:
+        """How many of the registered viewers are excluded."""
+        self._look_for_new_names()
+        return len(self._indices)
+
+    def _look_for_new_names(self) -> None:
+        """Find whom exclusions since the last tick name, at once: that goes through all viewers."""
+        if self._new_names:
+            names, self._new_names = self._new_names, set()
+            self._leave_out(_find(self.pseudonyms, names))
 
     def streams(self, viewers: int) -> npt.NDArray[np.uint16]:
         """Return the stream of each of the first `viewers` viewers, as of their latest heartbeat."""
@@ -82,6 +94,7 @@ class Recount:
         Raises:
             BodyError: a move is to the stream the viewer is on already.
         """
+        self._look_for_new_names()
         index = self._register(body.registrations)
         self._running.assign(index, body.registrations["stream"].astype(np.uint16))
         moved, to = body.moves["index"].astype(np.int64), body.moves["stream"].astype(np.uint16)
@@ -89,7 +102,7 @@ class Recount:
             msg = "a move to the stream the viewer is on already"
             raise BodyError(msg)
         self._running.assign(moved, to)
-        if not self.excluded:
+        if not len(self._indices):
             return self._running.count(body.presence, body.breaks)
         keep = ~self._mask
         shared = min(len(keep), len(body.presence))
@@ -112,7 +125,6 @@ class Recount:
     def _leave_out(self, indices: npt.NDArray[np.int64]) -> None:
         if len(indices):
             self._indices = np.concatenate([self._indices, indices])
-            self.excluded = len(self._indices)
             self._mask = bitmap_of(self._indices, int(self._indices.max()) + 1)
 
     def tick(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from streamcount.config import PackLimits
 from streamcount.core.audit import Audit, AuditError, BeyondBoundsError, Bounds, Means
 from streamcount.core.body import BLOCK_BYTES
+from streamcount.core.claim import ClaimEntry
 from streamcount.core.course import Course
 from streamcount.core.entries import Entry, EventEntry, TickEntry
 from streamcount.core.figures import Frames
@@ -25,6 +26,7 @@ class Counting:
 
     def __init__(self, findings: Findings, limits: PackLimits, verifier: note.Verifier) -> None:
         self._findings = findings
+        self._excluded_max = limits.excluded_max
         bounds = Bounds(
             limits.viewers_max,
             limits.ticks_max,
@@ -53,8 +55,11 @@ class Counting:
             raise _wrong_entry(number, error) from error
         except BeyondBoundsError as error:
             raise PackError("beyond_bounds", "{detail}", detail=error) from error
+        if len(self.course.excluded) > self._excluded_max:
+            said = f"more than {self._excluded_max} viewers excluded"
+            raise PackError("beyond_bounds", "{detail}", detail=said)
         findings = self._findings
-        if self._audit.recount is not None:
+        if self._audit.recount is not None and isinstance(entry, TickEntry | ClaimEntry):
             findings.excluded = self._audit.recount.excluded
         if isinstance(entry, EventEntry):
             findings.timeline = Timeline(entry.event.window)

@@ -45,6 +45,7 @@ from streamcount.evidence.pack import (
 )
 from streamcount.evidence.papers import check_papers, first_entry, key_of_sheet
 from streamcount.evidence.witnessed import (
+    POINTS,
     Keeping,
     Outside,
     Watch,
@@ -249,6 +250,12 @@ class _Check:
             raise DoesNotHoldError("checkpoint", "checkpoint: {detail}", detail=error) from error
         point = self._point
         self._findings.size, self._findings.root = point.size, point.root.hex()
+        if point.size > self._limits.entries_max:
+            raise PackError(
+                "beyond_bounds",
+                "{detail}",
+                detail=f"{point.size} entries, {self._limits.entries_max} is the most",
+            )
         leaves: list[bytes] = []
         for path, start, end in bundles(point.size):
             if path not in self._pack.members:
@@ -367,10 +374,14 @@ class _Check:
         outside.check_roots(trust)
         roots = {one.name: self._root(one) for one in trust.authorities}
         keeping = Keeping(trust, verifier, roots)
-        found = list(check_kept(keeping, self._pack.read, self._kept, leaves, watch.ticks))
+        found = list(check_kept(keeping, self._kept_file, self._kept, leaves, watch.ticks))
         levels = judge(found, watch, keeping, outside.policy)
         levels.rest_on(key_given=self._findings.key_from_outside, outside=outside)
         self._findings.levels = levels
+
+    def _kept_file(self, name: str) -> bytes:
+        point = name.startswith(POINTS)
+        return self._file(name, note.NOTE_BYTES_MAX if point else timestamp.TOKEN_BYTES_MAX)
 
     def _root(self, authority: Authority) -> x509.Certificate:
         """Return an authority's root certificate, which the pack has."""
