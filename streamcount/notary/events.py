@@ -32,6 +32,7 @@ from streamcount.notary.notary import Notary
 from streamcount.notary.pages import KeepsTraces, PageTests
 from streamcount.notary.polling import Poller, Polling
 from streamcount.notary.reading import ArchiveError
+from streamcount.notary.software import software
 from streamcount.notary.witnessing import Witnessing
 
 _log = logging.getLogger(__name__)
@@ -86,8 +87,13 @@ class Events:
         """Open the archives that are there.
 
         Raises:
-            ArchiveError: the data directory cannot be made or read.
+            ArchiveError: the data directory cannot be made or read, or this program's files.
         """
+        try:
+            # Read now: no claim may fail for it when its event is over.
+            software()
+        except OSError as error:
+            raise ArchiveError(f"the program's own files cannot be read: {error}") from error
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             folders = sorted(f for f in self._folder.iterdir() if not f.name.startswith("."))

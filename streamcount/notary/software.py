@@ -3,7 +3,7 @@
 The hash is that of what these commands print in the folder of the package, so anybody can take it of a
 copy:
 
-    find * -type f -not -name '*.pyc' | LC_ALL=C sort | xargs sha256sum | sha256sum
+    find -L * -type f -not -path '*__pycache__*' | LC_ALL=C sort | xargs sha256sum | sha256sum
 """
 
 from __future__ import annotations
@@ -23,9 +23,13 @@ def software() -> Software:
 
 
 def files_hash(folder: Path) -> bytes:
-    """Return a hash of all files of a folder but those that Python compiled, hidden ones with them."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    named = sorted((path.relative_to(folder).as_posix(), path) for path in files)
+    """Return a hash of all files of a folder but those that Python compiled, and hidden ones at its top."""
+    named = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*"))
+    named = [
+        (name, path)
+        for name, path in named
+        if "__pycache__" not in name and not name.startswith(".") and path.is_file()
+    ]
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n" for name, path in named]
     return hashlib.sha256("".join(lines).encode()).digest()
 
