@@ -97,7 +97,7 @@ class Doubt:
     def end(self, course: Course) -> list[GapEntry]:
         """Take note that they are certain again; return what to log, once there is a tick to log it of."""
         since, last = self._since, course.last
-        if since is None or last is None or last < since or course.final:
+        if since is None or last is None or last < since or course.claim is not None:
             return []
         self._since = None
         return [GapEntry("lag", self._why, since, last)]

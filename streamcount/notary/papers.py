@@ -46,5 +46,5 @@ def put(folder: Path, found: Mapping[str, bytes], disk: Disk) -> None:
         if name.startswith(f"{papers.TRUST}/"):
             inside.mkdir(mode=0o700, exist_ok=True)
         disk.make(folder / name, data)
-    if len(found) > 1:
+    if inside.exists():
         disk.sync_folder(inside)
