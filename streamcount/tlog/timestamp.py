@@ -125,11 +125,15 @@ def _signers_certificate(response: TimeStampResponse) -> x509.Certificate:
     if len(signers) != 1:
         raise TokenError(f"{len(signers)} signers, where one is to be")
     signer = signers[0]
-    for der in response.signed_data.certificates:
-        one = x509.load_der_x509_certificate(der)
-        if (one.issuer, one.serial_number) == (signer.issuer, signer.serial_number):
-            return one
-    raise TokenError("the certificate that signed it is not in it")
+    every = [x509.load_der_x509_certificate(der) for der in response.signed_data.certificates]
+    its = (signer.issuer, signer.serial_number)
+    found = [one for one in every if (one.issuer, one.serial_number) == its]
+    if not found:
+        raise TokenError("the certificate that signed it is not in it")
+    # The library gives a set of them: the first of several would be another one in every process.
+    if len(found) > 1:
+        raise TokenError(f"{len(found)} certificates in it have its signer's issuer and number")
+    return found[0]
 
 
 def _check_purpose(certificate: x509.Certificate) -> None:

@@ -7,6 +7,9 @@ import time
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +116,27 @@ def test_what_openssl_writes_unsorted_is_said_clearly(tmp_path):
             assert "certs=" in str(error)
             return
     pytest.fail("40 times in order")
+
+
+def test_two_certificates_of_the_signers_number_are_refused_in_every_process(tmp_path):
+    """Which one the library's set has first is chance, so neither is taken."""
+    odd = Authority(tmp_path / "odd", chain=True)
+    signer = x509.load_pem_x509_certificate((odd.folder / "signer.pem").read_bytes())
+    (odd.folder / "root.pem").write_bytes(_twin(signer).public_bytes(Encoding.PEM))
+    with pytest.raises(TokenError, match="2 certificates in it have its signer's issuer and num"):
+        check_token(odd.token(TEXT), TEXT, odd.root)
+
+
+def _twin(one):
+    """Another certificate of the same issuer and number; a longer one, which DER sorts behind it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        x509.CertificateBuilder(one.issuer, one.subject, key.public_key(), one.serial_number)
+        .not_valid_before(one.not_valid_before_utc)
+        .not_valid_after(one.not_valid_after_utc)
+        .add_extension(x509.OCSPNonce(bytes(200)), critical=False)
+    )
+    return builder.sign(key, hashes.SHA256())
 
 
 def test_a_refusal_is_said(authority):
