@@ -206,7 +206,9 @@ class Events:
         while True:
             try:
                 return await self.witnessings[event_id].run()
-            except Exception:  # noqa: BLE001 (counting must not end for it)
+            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit):
+                raise
+            except BaseException:  # noqa: BLE001 (a library's panic is no Exception; counting goes on)
                 _log.exception("event %s: witnessing failed, and begins again", event_id)
                 await asyncio.sleep(self.asking.settings.retry_most_s)
 

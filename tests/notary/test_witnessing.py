@@ -231,6 +231,31 @@ async def test_a_witness_that_forgot_is_asked_from_where_it_is(valkey, tmp_path)
             assert plain["levels"] == ["L1", "L2"]
 
 
+async def test_no_error_of_witnessing_ends_the_notary(valkey, tmp_path, monkeypatch):
+    """A library's panic is no Exception, and leaves the tasks as a group of such."""
+
+    class PanicError(BaseException):
+        pass
+
+    panics = []
+
+    async def panic():
+        panics.append(1)
+        raise PanicError
+
+    with WitnessServer(SIGNERS[0]) as witness:
+        async with running(
+            valkey, tmp_path / "data", witnesses=(witness,), witness={"retry_most_s": 0.2}
+        ) as (stack, notary):
+            part = stack.events.witnessings["lesson"]
+            monkeypatch.setattr(part, "_look", panic)
+            await opened(stack)
+            await stack.until(lambda: len(panics) > 1)
+            monkeypatch.undo()
+            await stack.close_event()
+            await stack.until(lambda: standing(stack)["witnessed"] == notary.archive.size)
+
+
 # --- By themselves ---
 
 

@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
+from streamcount.core import papers
+from streamcount.notary.roots import read_root
 from streamcount.tlog import timestamp
 from streamcount.tlog.timestamp import TokenError, check_token
 from tests.evidence.authority import (
@@ -197,3 +199,19 @@ def test_a_root_is_one_certificate(authority):
     for odd in (authority.pem * 2, b"", b"-----BEGIN CERTIFICATE-----\n"):
         with pytest.raises(TokenError):
             timestamp.parse_root(odd)
+
+
+def test_a_root_that_only_one_library_reads_is_a_clear_error(authority, token):
+    """Its name is no UTF-8: OpenSSL refuses it, and rfc3161-client panics over that."""
+    der = authority.root.public_bytes(Encoding.DER)
+    odd = x509.load_der_x509_certificate(der.replace(b"authority root", b"\x9authority root"))
+    with pytest.raises(TokenError, match="does not hold"):
+        check_token(token, TEXT, odd)
+
+
+def test_a_root_of_no_version_is_a_clear_error(authority):
+    der = authority.root.public_bytes(Encoding.DER).replace(b"\xa0\3\2\1\2", b"\xa0\3\2\1\7")
+    with pytest.raises(TokenError, match="not a certificate in PEM"):
+        timestamp.parse_root(papers.write_pem(der))
+    with pytest.raises(papers.PemError, match="not a certificate in PEM"):
+        read_root(papers.write_pem(der))
