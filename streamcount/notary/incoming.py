@@ -117,11 +117,12 @@ def _lay(folder: Path, name: str, data: bytes, those: str, most: int) -> None:
 
 
 def waiting(folder: Path) -> Iterator[tuple[Path, int | None]]:
-    """Yield what was laid down: the file, and which witness it is of; None for another history."""
+    """Yield what was laid down: the file, and which witness it is of; None for another history, first."""
     place = folder / INCOMING
     if not place.is_dir():
         return
-    for path in sorted(place.iterdir()):
+    # What stops the event waits for nothing else.
+    for path in sorted(place.iterdir(), key=lambda one: (one.name[:5] != "fork.", one.name)):
         match = _LINE.fullmatch(path.name)
         if match is not None:
             yield path, int(match[2])

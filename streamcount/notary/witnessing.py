@@ -154,9 +154,15 @@ class Witnessing:
 
     async def _look(self) -> None:
         """Take what came by itself, and see whether another checkpoint is wanted."""
-        if (self._folder / incoming.INCOMING).is_dir():
-            async with self._turn:
-                self._stop_for(await self._asking.apart(self._take_incoming))
+        try:
+            if (self._folder / incoming.INCOMING).is_dir():
+                async with self._turn:
+                    self._stop_for(await self._asking.apart(self._take_incoming))
+        finally:
+            # A file that cannot be taken keeps nobody from being asked.
+            await self._want()
+
+    async def _want(self) -> None:
         course, now = self._notary.course, time.monotonic()
         if course.claim is not None and self._known[3] != course.claim:
             self._final_since = now
@@ -182,19 +188,30 @@ class Witnessing:
 
     def _take_incoming(self) -> str | None:
         """Keep what came; return why the event has to stop, if it has to."""
-        why = None
+        failed: Exception | None = None
         for path, number in incoming.waiting(self._folder):
-            signed = path.read_bytes()
             try:
-                if number is None:
-                    why = self._judge(signed) or why
-                elif number < len(self.witnesses):
-                    self._take_line(signed, number)
-            except note.NoteError as error:
-                _log.warning("event %s: %s: %s", self._notary.event.id, path.name, error)
-            path.unlink(missing_ok=True)
+                why = self._take_one(path, number)
+                if why is not None:
+                    return why  # no other file is worth the time
+                path.unlink(missing_ok=True)
+            except (OSError, ArchiveError, DiskFullError) as error:
+                failed = failed or error  # it stays, and the others have their turn
         self._note_seen()
-        return why
+        if failed is not None:
+            raise failed
+        return None
+
+    def _take_one(self, path: Path, number: int | None) -> str | None:
+        signed = path.read_bytes()
+        try:
+            if number is None:
+                return self._judge(signed)
+            if number < len(self.witnesses):
+                self._take_line(signed, number)
+        except note.NoteError as error:
+            _log.warning("event %s: %s: %s", self._notary.event.id, path.name, error)
+        return None
 
     def _take_line(self, signed: bytes, number: int) -> None:
         reader = self._reading()

@@ -389,6 +389,8 @@ async def test_a_checkpoint_of_another_history_that_anybody_posts_stops_the_even
     async with running(valkey, tmp_path / "data", witnesses=(None,)) as (stack, notary):
         await opened(stack)
         await stack.until(lambda: notary.archive.size > 3)
+        # What cannot be read, and would be read before, is in nobody's way.
+        (stack.events.folder("lesson") / "incoming" / "1.0").mkdir(parents=True)
         other = await other_history(stack, notary, tmp_path / "copy", ticks=1)
         size = other.refresh().size
         await stack.until(lambda: notary.archive.size > size)
