@@ -107,7 +107,11 @@ class Witnessing:
     async def run(self) -> None:
         """Go on until cancelled. Whatever fails here is told and tried again, and stops nobody else."""
         async with asyncio.TaskGroup() as tasks:
-            await self._tried(self._load)
+            # Without what is kept, a bare checkpoint could be written over one that has its quorum.
+            loaded = await self._tried(self._load)
+            while not loaded:
+                await asyncio.sleep(self._settings.retry_first_s)
+                loaded = await self._tried(self._load)
             for number, witness in enumerate(self._trust.witnesses):
                 if witness.url:
                     asked = Asked(self._asking, self._kept.witnesses[number], witness.url)
@@ -131,7 +135,7 @@ class Witnessing:
         size = self._wanted.point.size
         return self._gave_up() or all(one.seen >= size for one in parties)
 
-    async def _tried(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _tried(self, work: Callable[[], Awaitable[None]]) -> bool:
         try:
             await work()
             self.trouble = ""
@@ -139,6 +143,8 @@ class Witnessing:
             if self.trouble != str(error):
                 _log.warning("event %s: witnessing: %s", self._notary.event.id, error)
             self.trouble = str(error)
+            return False
+        return True
 
     async def _load(self) -> None:
         await self._asking.apart(self._kept.load)

@@ -202,6 +202,24 @@ async def test_a_notary_that_starts_again_goes_on_and_finishes_what_is_final(
             assert (serving.replies, len(witness.asked)) == (replies, asked)
 
 
+async def test_nothing_is_begun_before_what_is_kept_was_read(valkey, tmp_path):
+    """It could be written over by less."""
+    with WitnessServer(SIGNERS[0]) as witness:
+        async with running(valkey, tmp_path / "data", witnesses=(witness,)) as (stack, notary):
+            await opened(stack)
+            await stack.until(lambda: standing(stack)["witnessed"] > 0)
+            unreadable = stack.events.folder("lesson") / "checkpoints" / "999999999"
+            unreadable.mkdir()
+            await killed(stack, notary)
+            await stack.until(lambda: "999999999" in standing(stack)["trouble"])
+            asked = len(witness.asked)
+            await asyncio.sleep(1)
+            assert (standing(stack)["wanted"], len(witness.asked)) == (None, asked)
+            unreadable.rmdir()
+            await stack.until(lambda: standing(stack)["witnessed"] > 0)
+            await stack.until(lambda: standing(stack)["wanted"] and not standing(stack)["trouble"])
+
+
 async def test_what_is_final_is_asked_about_for_a_bounded_time(valkey, tmp_path):
     with WitnessServer(SIGNERS[0]) as witness:
         witness.fails = [500] * 10**6
