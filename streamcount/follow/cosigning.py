@@ -152,7 +152,7 @@ class Cosigner:
 
         Raises:
             AlarmError: the log has signed two histories.
-            RefusedError: this witness is none of the event, or the log refuses its cosignature.
+            RefusedError: this witness is none of the event.
         """
         course, now = self._follower.course, time.monotonic()
         if course.event is None or not self._follower.copy.size:

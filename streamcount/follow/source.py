@@ -97,14 +97,14 @@ class Source:
     async def post_cosigned(self, signed: bytes) -> None:
         """Give a cosigned checkpoint to the log.
 
-        Raises:
-            RefusedError: it is not taken.
+        However the log refuses it, it is asked again later: whether this key is a witness the signed
+        definition says, and a refusal must not end who watches the log.
         """
         url = f"{self.url}/cosignatures"
         status, data = await self._ask("POST", url, _ANSWER_BYTES_MAX, data=signed)
         if status in {400, 403, 404, 409, 413}:
             said = data[:_ANSWER_SHOWN].decode("utf-8", "replace").strip()
-            raise RefusedError(f"{url}: refused with status {status}: {said}")
+            raise AwayError(f"{url}: refused with status {status}: {said}")
         if status != 200:
             raise AwayError(f"{url}: answered with status {status}")
 

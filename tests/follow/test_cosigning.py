@@ -192,6 +192,28 @@ async def test_a_log_that_takes_nothing_is_tried_for_a_bounded_time(tmp_path, ke
         memory.close()
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 413])
+async def test_a_log_that_refuses_is_told_once_and_watched_on(tmp_path, key, status):
+    """Else whoever forks the log could first send its witnesses away."""
+    event = Witnessed(tmp_path)
+    async with (
+        showing(tmp_path / "lesson") as shown,
+        following(shown, tmp_path / "copy", bodies=False) as follower,
+    ):
+        shown.lies["cosign"] = status, b"no witness of ours"
+        made, memory = cosigner(follower, key)
+        follower.afterwards = made.look
+        await follower.run(lambda: shown.asked.count("cosign") > 2)
+        (trouble,) = follower.tell.of("trouble")
+        assert f"refused with status {status}: no witness of ours" in trouble["what"]
+        event.finish()
+        shown.lies.clear()
+        await asyncio.wait_for(follower.run(lambda: False), 60)
+        assert follower.copy.size == event.reader.checkpoint.size
+        assert laid(event)[-1] == follower.copy.size
+        memory.close()
+
+
 async def test_who_is_no_witness_of_the_event_is_told(tmp_path):
     Witnessed(tmp_path)
     path = tmp_path / "stranger.key"
