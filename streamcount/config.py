@@ -126,7 +126,8 @@ class Settings(BaseSettings):
         50_000, description="viewers whose pace and progress a worker knows from beacons"
     )
     cosignatures_per_s_max: Count = Field(
-        20, description="posted cosignatures that one worker checks in a second; more are sent away"
+        200,
+        description="posted cosignatures that one worker checks in a second; more are sent away",
     )
     unsent_bytes_max: Bytes = Field(16_384, description="unread answers after which it is dropped")
     listen_backlog: Count = Field(4_096, description="connections the kernel keeps for a worker")

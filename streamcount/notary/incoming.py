@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from streamcount.core.entries import EventEntry
+from streamcount.core.trust import WITNESSES_MAX
 from streamcount.tlog import checkpoint as cp
 from streamcount.tlog import cosignature, note
 
@@ -75,8 +76,8 @@ def take(log: HasLog, posted: bytes) -> None:
         OSError, ArchiveError: it could not be checked or written.
     """
     try:
-        text, lines = note.split(posted, bytes_max=cosignature.POSTED_BYTES_MAX)
-        point = cp.open_checkpoint(posted, log.signer.verifier)
+        text, by_log, lines = _split(posted, log.signer.verifier)
+        point = cp.open_checkpoint(by_log, log.signer.verifier)
     except note.NoteError as error:
         raise RefusedError(400, f"not a checkpoint of this log: {error}") from error
     if not of_this_history(log, point):
@@ -95,11 +96,25 @@ def take(log: HasLog, posted: bytes) -> None:
                 found[number] = line
     if not found or not point.size:
         raise RefusedError(403, "no cosignature by a witness that was agreed on for this event")
-    verifier = log.signer.verifier
-    by_log = next(line for line in lines if line[:2] == (verifier.name, verifier.key_id))
     for number, line in found.items():
-        data = f"{text}\n".encode() + note.line_of(*by_log) + note.line_of(*line)
+        data = by_log + note.line_of(*line)
         _lay(log.folder, f"{point.size}.{number}", data, "[0-9]*", WAITING_MAX)
+
+
+def _split(posted: bytes, log: note.Verifier) -> tuple[str, bytes, list[note.Signature]]:
+    """Return the text, the note as the log alone signed it, and all lines; nothing is verified yet.
+
+    A stranger can make us verify no more than one signature by the log, whatever is posted.
+
+    Raises:
+        NoteError: it is no note, or has not one line by the log, or more others than there are witnesses.
+    """
+    bytes_max, lines_max = cosignature.POSTED_BYTES_MAX, 1 + WITNESSES_MAX
+    text, lines = note.split(posted, bytes_max=bytes_max, signatures_max=lines_max)
+    logs = [line for line in lines if line[:2] == (log.name, log.key_id)]
+    if len(logs) != 1:
+        raise note.NoteError(f"{len(logs)} signatures by {log.vkey()}, where one is to be")
+    return text, f"{text}\n".encode() + note.line_of(*logs[0]), lines
 
 
 def _lay(folder: Path, name: str, data: bytes, those: str, most: int) -> None:

@@ -319,8 +319,10 @@ async def test_what_nobody_may_send_is_refused_and_leaves_nothing(valkey, tmp_pa
         stranger = note.Signer("stranger.example", bytes(32))
         fake = note.Signer(SIGNERS[0].name, bytes(32))
         other = note.Signer(notary.archive.signer.name, bytes(32)).sign(note.peek(signed))
+        line = signed.splitlines(keepends=True)[-1]
+        many = signed + 9 * (cosigned(signed, SIGNERS[0]).removeprefix(signed))
         bad = {
-            400: [b"", b"x", signed[:-9], cosigned(other, SIGNERS[0])],
+            400: [b"", b"x", signed[:-9], cosigned(other, SIGNERS[0]), signed + line, many],
             403: [signed, cosigned(signed, stranger), cosigned(signed, SIGNERS[1])],
         }
         for status, bodies in bad.items():
