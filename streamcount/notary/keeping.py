@@ -70,11 +70,14 @@ class Kept:
 
     def cosigned(self, witness: int) -> int:
         """Return the largest size that a witness has cosigned, 0 without any."""
-        return max((size for size, one in self.points.items() if witness in one.times), default=0)
+        # Copies here and below: a thread may be writing, while the loop asks.
+        points = list(self.points.items())
+        return max((size for size, one in points if witness in one.times), default=0)
 
     def timed(self, authority: str) -> int:
         """Return the largest size that an authority has timed, 0 without any."""
-        there = (n for n, names in self.tokens.items() if authority in names and n in self.points)
+        tokens = list(self.tokens.items())
+        there = (n for n, names in tokens if authority in names and n in self.points)
         return max(there, default=0)
 
     def add_line(self, signed: bytes, witness: int, line: note.Signature) -> None:

@@ -88,7 +88,8 @@ class Witnessing:
 
     def as_dict(self) -> dict[str, Any]:
         """Return how it stands, for operators: sizes are entries of the log."""
-        quorum, points = self._trust.quorum, self._kept.points.values()
+        # A copy: a thread may be keeping another one.
+        quorum, points = self._trust.quorum, list(self._kept.points.values())
         witnessed = [one.point.size for one in points if quorum and len(one.times) >= quorum]
         parties = [*self.witnesses, *self.authorities]
         return {
