@@ -305,7 +305,11 @@ class Witnessing:
         self._note_seen()
 
     def _keep_token(self, wanted: Wanted, name: str, token: bytes, nonce: int) -> None:
-        root = timestamp.parse_root((self._folder / f"trust/{name}.pem").read_bytes())
+        try:
+            root = timestamp.parse_root((self._folder / f"trust/{name}.pem").read_bytes())
+        except timestamp.TokenError as error:
+            # Of this authority alone: nobody else is asked the less for it.
+            raise AwayError(f"trust/{name}.pem cannot be used: {error}") from error
         try:
             when = timestamp.check_token(token, wanted.point.text(), root, nonce=nonce)
         except timestamp.TokenError as error:

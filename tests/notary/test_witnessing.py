@@ -172,6 +172,18 @@ async def test_a_witness_that_does_not_know_the_log_is_told_to_the_operator(valk
             assert not standing(stack)["parties"][0]["trouble"]
 
 
+async def test_a_root_that_is_damaged_is_that_authoritys_trouble(valkey, tmp_path, authority):
+    with WitnessServer(SIGNERS[0]) as witness, Serving(authority) as serving:
+        trusted = {"witnesses": (witness,), "authorities": [("a", serving)]}
+        async with running(valkey, tmp_path / "data", **trusted) as (stack, _):
+            (stack.events.folder("lesson") / "trust/a.pem").write_bytes(b"")
+            await opened(stack)
+            await stack.until(lambda: standing(stack)["witnessed"] > 0)
+            await stack.until(
+                lambda: "trust/a.pem cannot be used" in standing(stack)["parties"][1]["trouble"]
+            )
+
+
 async def test_a_notary_that_starts_again_goes_on_and_finishes_what_is_final(
     valkey, tmp_path, authority
 ):
