@@ -84,6 +84,8 @@ class Memory:
         Raises:
             KeyFileError: another follower cosigns with this key, or it cannot be written.
         """
+        # A key with two names is one key, with one memory and one lock.
+        key = key.resolve()
         self._folder = key.with_name(f"{key.name}.cosigned")
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)

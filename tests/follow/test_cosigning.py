@@ -251,8 +251,13 @@ def test_two_followers_do_not_cosign_with_one_key(tmp_path, key):
     memory = Memory(key)
     with pytest.raises(KeyFileError, match="another follower cosigns"):
         Memory(key)
+    link = tmp_path / "elsewhere" / "other.key"
+    link.parent.mkdir()
+    link.symlink_to(key)
+    with pytest.raises(KeyFileError, match="another follower cosigns"):
+        Memory(link)
     memory.close()
-    Memory(key).close()
+    Memory(link).close()
 
 
 def test_what_is_no_key_file_is_said(tmp_path):
