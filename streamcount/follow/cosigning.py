@@ -142,7 +142,7 @@ class Cosigner:
         # Sizes that the log has taken, and when (monotonic) the latest of them.
         self._taken: set[int] = set()
         self._taken_at = float("-inf")
-        # What stood when the latest one was chosen: opened, closed, claimed.
+        # What stood when the latest one that was taken was chosen: opened, closed, claimed.
         self._known: tuple[Any, ...] = (False, False, None)
         self._pause_s = limits.retry_first_s
         self._not_before = 0.0
@@ -169,10 +169,12 @@ class Cosigner:
         if now < self._not_before:
             return self._gave_up(now)
         try:
-            signed = await self._chosen()
+            signed, standing = await self._chosen()
             if signed is None:
                 return True
             await self._send(signed)
+            # Not before: what was not taken is as due as it was.
+            self._known = standing
         except AwayError as error:
             if self._trouble != str(error):
                 self._follower.tell("trouble", what=str(error))
@@ -186,20 +188,22 @@ class Cosigner:
         since = self._claimed_at
         return since is not None and now > since + self._limits.cosign_give_up_s
 
-    async def _chosen(self) -> bytes | None:
-        """Return the checkpoint to be cosigned now, signed by the log alone; None when there is none."""
+    async def _chosen(self) -> tuple[bytes | None, tuple[Any, ...]]:
+        """Return the checkpoint to be cosigned now, signed by the log alone, None when there is none.
+
+        And what is known once that is taken.
+        """
         asked = await self._follower.source.wanted()
         if asked is not None:
             signed = await asyncio.to_thread(self._of_this_history, asked)
             if signed is not None and cp.parse(note.peek(signed)).size not in self._taken:
-                return signed
+                return signed, self._known
         course, copy = self._follower.course, self._follower.copy
         standing = (course.first is not None, course.close is not None, course.claim)
         overdue = time.monotonic() >= self._taken_at + self._limits.cosign_s
         if copy.size in self._taken or not (standing != self._known or overdue):
-            return None
-        self._known = standing
-        return await asyncio.to_thread(self._of_this_history, copy.signed)
+            return None, self._known
+        return await asyncio.to_thread(self._of_this_history, copy.signed), standing
 
     def _of_this_history(self, shown: bytes) -> bytes | None:
         """Return a checkpoint with the log's signature alone; None when it is not to be judged yet."""

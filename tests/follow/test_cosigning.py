@@ -214,6 +214,26 @@ async def test_a_log_that_refuses_is_told_once_and_watched_on(tmp_path, key, sta
         memory.close()
 
 
+async def test_what_was_not_taken_is_still_due(tmp_path, key):
+    event = Witnessed(tmp_path)
+    async with (
+        showing(tmp_path / "lesson") as shown,
+        following(shown, tmp_path / "copy", bodies=False) as follower,
+    ):
+        made, memory = cosigner(follower, key, SLOW)
+        await follower.sync()
+        assert await made.look() is False
+        event.finish()
+        await follower.sync()
+        shown.lies["cosign"] = 503, b""
+        assert await made.look() is False
+        shown.lies.clear()
+        await asyncio.sleep(2 * SLOW.retry_most_s)
+        assert await made.look() is False
+        assert laid(event) == [16, event.reader.checkpoint.size]
+        memory.close()
+
+
 async def test_who_is_no_witness_of_the_event_is_told(tmp_path):
     Witnessed(tmp_path)
     path = tmp_path / "stranger.key"
