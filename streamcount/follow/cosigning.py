@@ -142,6 +142,8 @@ class Cosigner:
         # Sizes that the log has taken, and when (monotonic) the latest of them.
         self._taken: set[int] = set()
         self._taken_at = float("-inf")
+        # What was asked for last, once it was of this history and taken.
+        self._settled: bytes | None = None
         # What stood when the latest one that was taken was chosen: opened, closed, claimed.
         self._known: tuple[Any, ...] = (False, False, None)
         self._pause_s = limits.retry_first_s
@@ -194,10 +196,13 @@ class Cosigner:
         And what is known once that is taken.
         """
         asked = await self._follower.source.wanted()
-        if asked is not None:
+        # To compare it the whole segment is read: not again for what was cosigned and taken.
+        if asked is not None and asked != self._settled:
             signed = await asyncio.to_thread(self._of_this_history, asked)
-            if signed is not None and cp.parse(note.peek(signed)).size not in self._taken:
-                return signed, self._known
+            if signed is not None:
+                if cp.parse(note.peek(signed)).size not in self._taken:
+                    return signed, self._known
+                self._settled = asked
         course, copy = self._follower.course, self._follower.copy
         standing = (course.first is not None, course.close is not None, course.claim)
         overdue = time.monotonic() >= self._taken_at + self._limits.cosign_s

@@ -68,7 +68,7 @@ async def test_a_followers_cosignatures_are_taken_by_the_log(tmp_path, key):
         assert cp.open_checkpoint(kept.read_bytes(), verifier).size == size
 
 
-async def test_what_the_log_asks_for_comes_first_and_each_size_once(tmp_path, key):
+async def test_what_the_log_asks_for_comes_first_and_each_size_once(tmp_path, key, monkeypatch):
     event = Witnessed(tmp_path)
     incoming.want(tmp_path / "lesson", event.point(9), event.author.archive.disk)
     async with (
@@ -83,6 +83,10 @@ async def test_what_the_log_asks_for_comes_first_and_each_size_once(tmp_path, ke
         assert await made.look() is False
         assert laid(event) == [9, 16]
         assert await made.look() is True
+        # It asks for the same on: that is not read again.
+        with monkeypatch.context() as patch:
+            patch.delattr(type(follower.copy), "root_at")
+            assert await made.look() is True
         event.finish()
         await follower.sync()
         assert await made.look() is False
