@@ -81,6 +81,9 @@ class Counting:
         course = self._audit.course
         if course.event is None:
             raise DoesNotHoldError("empty", "the log has no entries")
+        if self._audit.recount is not None:
+            # The log may end with an exclusion.
+            self._findings.excluded = self._audit.recount.excluded
         try:
             self._audit.finish(replay)
         except AuditError as error:

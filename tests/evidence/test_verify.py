@@ -105,6 +105,18 @@ def test_two_exports_of_one_log_are_the_same_bytes(tmp_path):
     assert (tmp_path / "again.zip").read_bytes() == made.path.read_bytes()
 
 
+def test_who_was_excluded_last_is_told_before_another_tick_is_there(tmp_path):
+    author = Author(tmp_path / "lesson", definition())
+    author.open()
+    author.tick({0, 1, 2}, new=[0, 0, 0])
+    author.exclude(1)
+    author.done()
+    reader = ArchiveReader(tmp_path / "lesson")
+    export(reader, tmp_path / "pack.zip")
+    found = verify(tmp_path / "pack.zip").as_dict()
+    assert (found["holds"], found["excluded"], found["uniques"]) == (True, 1, 2)
+
+
 def test_of_a_platforms_count_it_is_said_what_is_not_proven(tmp_path, made):
     assert not [line for line in made.verify().not_checked if "platform" in line]
     beside = make(tmp_path / "beside", asks=0.5).verify()
