@@ -103,7 +103,7 @@ def test_the_sheet_is_shown_written_and_printed(service):
         (["create", "x", "--witness", WITNESSES[0].replace("one+", "odd+")], "id in it does not belong"),
         (["create", "x", "--witness", WITNESSES[0], "--quorum", "2"], "quorum: 2 of 1"),
         (["create", "x", "--authority", "tsa-1"], "must be NAME=URL,FILE"),
-        (["create", "x", "--authority", "tsa-1=https://x,/nowhere/root.pem"], "No such file"),
+        (["create", "x", "--authority", "tsa-1=https://x,/nowhere/tsa.pem"], "No such file"),
         (["create", "x", "--authority", "tsa-1=https://x,{file}"], "not a certificate in PEM"),
         (["create", "x", "--start", "soon"], "must be a time such as"),
     ],

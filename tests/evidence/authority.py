@@ -109,7 +109,7 @@ class Authority:
         private = keys[1].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         (self.folder / "signer.key").write_bytes(private)
         (self.folder / "serial").write_text("01\n")
-        more = f"certs = {self.folder}/root.pem" if chain else ""
+        more = f"certs = {self.folder / 'root.pem'}" if chain else ""
         config = _CONFIG.format(folder=self.folder, more=more)
         (self.folder / "tsa.conf").write_text(config)
         self._turn = threading.Lock()

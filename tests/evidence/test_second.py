@@ -27,7 +27,7 @@ from tests.evidence.forging import Forger, contents, make, rewrite
 
 NODE = shutil.which("node")
 SECOND = Path(__file__).parents[1] / "verifier" / "run.mjs"
-CASES = int(os.environ.get("STREAMCOUNT_CASES", "120"))
+CASES = int(os.environ.get("STREAMCOUNT_CASES", "250"))
 pytestmark = pytest.mark.skipif(NODE is None, reason="needs node (Debian: nodejs)")
 
 # Ours -> theirs: what has to be equal where a pack holds.

@@ -227,8 +227,7 @@ class Trial:
         took = self.exact()
         self.result.exact_s = max(self.result.exact_s, round(took, 1))
         self.result.reason = because
-        # The short form runs beside other tests: how long it takes there says more of the machine.
-        within_s = EXACT_WITHIN_S + more_s if self.full else PATIENT_S
+        within_s = EXACT_WITHIN_S + more_s
         assert took <= within_s, f"exact again only {took:.1f} s after healing"
 
     # --- The end ---
